@@ -1,0 +1,1 @@
+"""The built-in benchmark definitions, as TOML files beside this module."""
