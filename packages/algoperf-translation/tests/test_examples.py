@@ -1,0 +1,23 @@
+import doctest
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import algoperf_translation
+
+MODULES = [module.name for module in pkgutil.iter_modules(algoperf_translation.__path__)]
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings_run(name):
+    module = importlib.import_module(f"algoperf_translation.{name}")
+    assert doctest.testmod(module).failed == 0
+
+
+def test_example_of_the_readme_runs():
+    outcome = doctest.testfile(str(README), module_relative=False, encoding="utf-8")
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
