@@ -1,0 +1,28 @@
+"""Run training algorithms under an exact clock.
+
+`spec` holds the vocabulary of submissions and workloads; `from_optax` and `from_torch` make a
+submission out of an optimizer. Importing this package imports no framework.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from algoperf_core import spec
+from algoperf_core.submission import Submission
+
+if TYPE_CHECKING:
+    from algoperf_core.optax_submission import from_optax
+    from algoperf_core.torch_submission import from_torch
+
+__version__ = "0.1.0"
+__all__ = ["Submission", "from_optax", "from_torch", "spec"]
+
+_FRAMEWORK_PARTS = {"from_optax": "optax_submission", "from_torch": "torch_submission"}
+
+
+def __getattr__(name: str) -> Any:
+    # The two builders import their framework, so they are loaded when they are asked for.
+    if name in _FRAMEWORK_PARTS:
+        from importlib import import_module
+
+        return getattr(import_module(f"algoperf_core.{_FRAMEWORK_PARTS[name]}"), name)
+    raise AttributeError(f"module 'algoperf_core' has no attribute {name!r}")

@@ -1,0 +1,193 @@
+"""The command `algoperf`: run benchmarks, list what is installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from algoperf_core import __version__
+from algoperf_core.spec import Framework
+from algoperf_scoring import AlgoperfError, load_benchmark
+
+EXIT_BAD_INPUT = 2
+EXIT_UNFINISHED = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status.
+
+    0: done; 1: trials are left to run; 2: input that the user must mend; 130: interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except AlgoperfError as error:
+        print(f"algoperf: error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("algoperf: stopped; run the same command again to continue", file=sys.stderr)  # noqa: T201
+        return EXIT_INTERRUPTED
+
+
+def default_data_dir() -> Path:
+    """Where prepared datasets are kept unless the user says otherwise: the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "algoperf" / "data"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="algoperf", description="Which training algorithm is fastest?"
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="run submissions on a benchmark and score them"))
+    listing = commands.add_parser(
+        "list", help="show installed benchmarks, workloads and submissions"
+    )
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(command=_list)
+    return parser
+
+
+def _framework(text: str) -> Framework:
+    names: dict[str, Framework] = {"jax": "jax", "torch": "pytorch", "pytorch": "pytorch"}
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"{text!r} is not jax or torch")
+    return names[text]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    add = run.add_argument
+    add("submissions", nargs="+", metavar="SUBMISSION", help="installed name, folder, or .py file")
+    add("--benchmark", required=True, metavar="NAME", help="installed benchmark or TOML file")
+    add("--ruleset", default="external", metavar="NAME", help="external (default) or self")
+    add(
+        "--framework", type=_framework, metavar="jax|torch", help="for submissions written for both"
+    )
+    add("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs/BENCHMARK)")
+    add(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help=f"prepared datasets (default: {default_data_dir()})",
+    )
+    add(
+        "--imagenet-v2-data-dir",
+        type=Path,
+        metavar="DIR",
+        help="ImageNet's test split, if elsewhere",
+    )
+    add(
+        "--tuning-search-space",
+        type=Path,
+        metavar="FILE",
+        help="default: the one beside each submission",
+    )
+    add("--workloads", metavar="A,B", help="only these workloads")
+    add("--studies", type=_count, metavar="N", help="only the first N studies")
+    add("--trials", type=_count, metavar="N", help="only the first N trials of each study")
+    add("--max-steps", type=_count, metavar="N", help="end every trial after N steps")
+    add("--seed", type=int, default=0, metavar="N", help="root of all seeds (default: 0)")
+    add(
+        "--jobs",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="trials at a time, each on its own processors",
+    )
+    add("--retry-crashed", action="store_true", help="run crashed trials again")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="write the performance profiles as PNG, SVG or PDF",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the leaderboard for machines")
+    run.set_defaults(command=_run)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from algoperf_core.registry import catalogue
+
+    listed = catalogue()
+    if options.json:
+        print(json.dumps(listed, indent=2))  # noqa: T201
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for group, entries in listed.items():
+        table.add_row(f"[bold]{group}[/bold]")
+        for entry in entries or [{"name": "(none installed)", "package": "", "summary": ""}]:
+            table.add_row(
+                f"  {entry['name']}", f"{entry['summary']} [dim]({entry['package']})[/dim]"
+            )
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from algoperf_core.campaign import Campaign, run_campaign
+    from algoperf_core.display import CampaignDisplay
+    from algoperf_core.executors import LocalExecutor
+
+    benchmark = load_benchmark(options.benchmark)
+    campaign = Campaign(
+        benchmark=benchmark,
+        ruleset=benchmark.ruleset(options.ruleset).name,
+        submissions=tuple(options.submissions),
+        runs=options.runs or Path("runs") / benchmark.name,
+        data_dir=options.data_dir or default_data_dir(),
+        framework=options.framework,
+        search_space=options.tuning_search_space,
+        workloads=tuple(options.workloads.split(",")) if options.workloads else None,
+        studies=options.studies,
+        trials=options.trials,
+        seed=options.seed,
+        max_global_steps=options.max_steps,
+        imagenet_v2_data_dir=options.imagenet_v2_data_dir,
+        retry_crashed=options.retry_crashed,
+    )
+    # A terminated campaign stops its trials as an interrupted one does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console(stderr=False)
+    trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
+    console.print(
+        f"{benchmark.name}: {len(trial_dirs)} trials of {len(campaign.submissions)} submissions, "
+        f"logs in {campaign.runs}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    with CampaignDisplay(trial_dirs, console) as display:
+        complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
+    _show_leaderboard(options, campaign.runs)
+    return 0 if complete else EXIT_UNFINISHED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _show_leaderboard(options: argparse.Namespace, runs: Path) -> None:
+    from algoperf_scoring.cli import main as score
+
+    arguments = [str(runs), "--ruleset", options.ruleset]
+    for flag, value in (("--plot", options.plot), ("--json", options.json)):
+        arguments += [flag, str(value)] if value else []
+    score(arguments)

@@ -1,0 +1,111 @@
+"""The two CSV files of a trial: `eval_measurements.csv` (evaluations) and `measurements.csv` (everything).
+
+Columns and their order are the published ones (docs/protocol.md, "Files of a trial").
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from algoperf_core.errors import SubmissionError
+from algoperf_scoring.files import write_text_atomic
+
+
+class CsvTable:
+    """A growing CSV file; rows may bring new columns, which are added at the right.
+
+    Rows with known columns are appended in one write; a new column rewrites the file atomically.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._columns: list[str] = []
+        self._rows: list[Mapping[str, Any]] = []
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Appends rows; the first row ever sets the columns in alphabetical order."""
+        if not rows:
+            return
+        if not self._columns:
+            self._columns = sorted(rows[0])
+        new = [name for row in rows for name in row if name not in self._columns]
+        self._columns += dict.fromkeys(new)
+        self._rows += rows
+        if new or len(self._rows) == len(rows):
+            header = dict(zip(self._columns, self._columns, strict=True))
+            write_text_atomic(self._path, self._text([header, *self._rows]))
+        else:
+            with self._path.open("ab", buffering=0) as file:
+                file.write(self._text(rows).encode())
+                os.fsync(file.fileno())
+
+    def _text(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([row.get(name, "") for name in self._columns] for row in rows)
+        return buffer.getvalue()
+
+
+class Measurements:
+    """Records a trial's evaluations and the scalars that its submission logs.
+
+    Scalars are kept as they come, on the device, and converted at the next evaluation: logging inside
+    `update_params` costs a submission next to nothing and never waits for the device.
+
+    Args:
+        trial_dir: Folder of the trial; it exists.
+    """
+
+    def __init__(self, trial_dir: Path) -> None:
+        self._evaluations = CsvTable(trial_dir / "eval_measurements.csv")
+        self._all = CsvTable(trial_dir / "measurements.csv")
+        self._pending: list[dict[str, Any]] = []
+
+    def append_scalar_metrics(self, metrics: Mapping[str, Any], global_step: int) -> None:
+        """Records scalars of a step, for `measurements.csv`."""
+        kept = {name: _snapshot(value) for name, value in metrics.items()}
+        self._pending.append(kept | {"global_step": global_step})
+
+    def append_evaluation(self, metrics: Mapping[str, float], global_step: int) -> None:
+        """Records an evaluation in both files and writes everything that is pending."""
+        row = {name: _scalar(name, value) for name, value in metrics.items()} | {
+            "global_step": global_step
+        }
+        self._evaluations.append([row])
+        self._pending.append(row)
+        self.flush()
+
+    def append_final(self, submission_s: float, global_step: int) -> None:
+        """Records the last row of `measurements.csv`: the whole submission time."""
+        self._pending.append(
+            {"score": submission_s, "global_step": global_step, "preemption_count": 0}
+        )
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what is pending."""
+        rows = [
+            {name: _scalar(name, value) for name, value in row.items()} for row in self._pending
+        ]
+        self._pending.clear()
+        self._all.append(rows)
+
+
+def _snapshot(value: Any) -> Any:
+    # PyTorch tensors may be changed in place after they were logged.
+    return value.detach().clone() if hasattr(value, "detach") else value
+
+
+def _scalar(name: str, value: Any) -> float | int | str:
+    if isinstance(value, int | float | str):
+        return value
+    try:
+        number = value.item()
+    except (AttributeError, ValueError, RuntimeError) as error:
+        raise SubmissionError(f"metric {name!r} is not a scalar: {error}") from None
+    return float(number) if isinstance(number, float) else int(number)

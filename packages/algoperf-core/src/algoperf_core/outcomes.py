@@ -1,0 +1,66 @@
+"""How a trial ends: always with one of these, never with a number that someone must guess at."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+class Outcome(enum.StrEnum):
+    """Typed outcome of a trial.
+
+    `target_reached` means the validation target, which is what the score looks at. `interrupted` trials
+    are run again; all others are done.
+    """
+
+    TARGET_REACHED = "target_reached"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    TRAINING_COMPLETE = "training_complete"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"
+    INTERRUPTED = "interrupted"
+
+
+class StoppedBy(enum.StrEnum):
+    """Which rule ended the loop."""
+
+    TARGETS = "targets"
+    BUDGET = "budget"
+    TRAINING_COMPLETE = "training_complete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """What a trial came to.
+
+    Args:
+        outcome: Typed outcome.
+        stopped_by: The rule that ended the loop; None where an error did.
+        global_step: Steps done.
+        evaluations: Evaluations done.
+        time_to_target_s: Submission time of the first evaluation that met the validation target.
+        time_to_test_target_s: The same for the test target.
+        ledger_s: Seconds by account; they add up to the trial's wall-clock.
+        message: What went wrong, if anything did.
+    """
+
+    outcome: Outcome
+    stopped_by: StoppedBy | None = None
+    global_step: int = 0
+    evaluations: int = 0
+    time_to_target_s: float | None = None
+    time_to_test_target_s: float | None = None
+    ledger_s: dict[str, float] = field(default_factory=dict)
+    message: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TrialResult:
+        """Reads what `to_dict` wrote."""
+        stopped_by = None if data["stopped_by"] is None else StoppedBy(data["stopped_by"])
+        return cls(**(data | {"outcome": Outcome(data["outcome"]), "stopped_by": stopped_by}))

@@ -1,0 +1,91 @@
+"""The JSON files that describe a trial: `hparams.json`, `meta_data_0.json`, `flags_0.json`.
+
+Keys are the published ones (docs/protocol.md, "Files of a trial"), so that the published tools read them;
+keys of our own stand beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from algoperf_core import machine
+from algoperf_core.backends import Backend
+from algoperf_core.spec import Workload
+from algoperf_core.trial_spec import TrialSpec, write_json
+
+# Files of an attempt that ended before its trial did. A trial without checkpoints starts afresh.
+STALE_PATTERNS = (
+    "*measurements.csv",
+    "hparams.json",
+    "meta_data_*.json",
+    "flags_*.json",
+    "progress.json",
+    "outcome.json",
+)
+
+
+def clear_unfinished(trial_dir: Path) -> None:
+    """Removes the measurements of an unfinished attempt."""
+    for pattern in STALE_PATTERNS:
+        for path in trial_dir.glob(pattern):
+            path.unlink()
+
+
+def describe_trial(trial_dir: Path, spec: TrialSpec, workload: Workload, backend: Backend) -> None:
+    """Writes the JSON files of a trial."""
+    if spec.hyperparameters is not None:
+        write_json(trial_dir / "hparams.json", spec.hyperparameters)
+    write_json(trial_dir / "meta_data_0.json", meta_data(spec, workload, backend))
+    write_json(trial_dir / "flags_0.json", flags(trial_dir, spec))
+
+
+def meta_data(spec: TrialSpec, workload: Workload, backend: Backend) -> dict[str, Any]:
+    """Facts of workload, machine and software at the start of a trial."""
+    return (
+        workload_facts(workload)
+        | machine.utilisation()
+        | machine.software()
+        | machine.hardware()
+        | backend.hardware()
+        | {"rng_seed": spec.seed, "tuning_order_seed": spec.order_seed}
+    )
+
+
+def workload_facts(workload: Workload) -> dict[str, Any]:
+    """Public attributes of a workload that are numbers, strings or truth values, as `workload.<name>`."""
+    facts: dict[str, Any] = {}
+    for name in dir(workload):
+        if name.startswith("_") or name in ("param_shapes", "model_params_types"):
+            continue
+        try:
+            value = getattr(workload, name)
+        except (NotImplementedError, ValueError):
+            continue  # train_mean and train_stddev have no meaning for most workloads
+        if isinstance(value, bool | int | float | str):
+            facts[f"workload.{name}"] = value
+    return facts
+
+
+def flags(trial_dir: Path, spec: TrialSpec) -> dict[str, Any]:
+    """The trial's settings under the published names of the command line's flags."""
+    return {
+        "submission_path": spec.submission,
+        "workload": spec.workload,
+        "framework": spec.framework,
+        "tuning_ruleset": spec.ruleset,
+        "tuning_search_space": spec.search_space,
+        "num_tuning_trials": 1,
+        "hparam_start_index": spec.trial - 1,
+        "hparam_end_index": spec.trial,
+        "data_dir": spec.data_dir,
+        "imagenet_v2_data_dir": spec.imagenet_v2_data_dir,
+        "experiment_dir": str(trial_dir.parents[3]),
+        "experiment_name": f"{spec.submission_name}/study_{spec.study}",
+        "max_global_steps": spec.max_global_steps,
+        "rng_seed": spec.seed,
+        "save_checkpoints": False,
+        "resume_last_run": None,
+        "overwrite": True,
+    } | {"algoperf." + name: value for name, value in asdict(spec).items()}

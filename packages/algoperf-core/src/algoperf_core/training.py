@@ -1,0 +1,387 @@
+"""The training loop: one trial of one submission on one workload, under the clock.
+
+Rules (docs/protocol.md): data selection, update and preparation for evaluation are charged to the
+submission, compilation included; evaluation and logging are not. Before the clock stops, the device has
+finished everything that was dispatched. The budget is checked after every step, and nothing is evaluated
+once it is used. The first evaluation follows the first step, further ones each evaluation period of
+submission time, and a last one when the submission says that training is complete.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from algoperf_core.backends import Backend, Key
+from algoperf_core.errors import SubmissionError, WorkloadError
+from algoperf_core.ledger import Account, Clock, Ledger
+from algoperf_core.outcomes import Outcome, StoppedBy, TrialResult
+from algoperf_core.seeds import derive_seed
+from algoperf_core.spec import MetricsLogger, TrainingCompleteError, Workload
+from algoperf_core.submission import Submission, checked_update
+
+log = logging.getLogger(__name__)
+
+# How far the host may run ahead of the device. Without a bound, JAX queues steps faster than it computes
+# them, and evaluations and the budget's end would be noticed late.
+MAX_STEPS_AHEAD = 2
+# A failed evaluation is tried again after the next step; one that keeps failing ends the trial.
+MAX_FAILED_EVALUATIONS = 3
+
+
+class Recorder(MetricsLogger, Protocol):
+    """Where the loop writes what it measures."""
+
+    def append_evaluation(self, metrics: Mapping[str, float], global_step: int) -> None:
+        """Records an evaluation, with its times; called on the logging account."""
+        ...
+
+
+class Progress(Protocol):
+    """Who watches a trial while it runs; called after every step, so it must return at once."""
+
+    def after_step(self, global_step: int, submission_s: float) -> None:
+        """Takes note of a step."""
+        ...
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> None:
+        """Takes note of an evaluation."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan:
+    """What is trained, and for how long.
+
+    Args:
+        workload: The workload.
+        submission: The training algorithm.
+        hyperparameters: Named tuple of this trial's point; None in the self-tuning ruleset.
+        seed: Seed of the trial; the seeds of data, model, optimizer and steps derive from it by name.
+        budget_s: Submission time in seconds after which the trial is over, the ruleset's factor included.
+        data_dir: Where prepared datasets are.
+        imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
+        max_global_steps: Ends training after this many steps; None for no limit.
+    """
+
+    workload: Workload
+    submission: Submission
+    hyperparameters: Any
+    seed: int
+    budget_s: float
+    data_dir: str
+    imagenet_v2_data_dir: str | None = None
+    max_global_steps: int | None = None
+
+
+def batch_sizes(
+    workload: Workload, submission: Submission, base_name: str, devices: int
+) -> tuple[int, int]:
+    """Global training and evaluation batch size, both divisible by the number of devices.
+
+    `get_batch_size` may raise `ValueError` for a variant's name; it is then asked for its base workload.
+
+    Raises:
+        SubmissionError: A batch size does not divide by the number of devices.
+    """
+    try:
+        train = submission.get_batch_size(workload.name)
+    except ValueError:
+        train = submission.get_batch_size(base_name)
+    evaluation = workload.eval_batch_size
+    if submission.get_eval_batch_size is not None:
+        evaluation = submission.get_eval_batch_size(workload.name)
+    for function, size in (("get_batch_size", train), ("get_eval_batch_size", evaluation)):
+        if size <= 0 or size % devices:
+            raise SubmissionError(
+                f"{function}({workload.name!r}) gives {size}, which does not divide by the {devices} local "
+                f"devices; the nearest that does is {max(round(size / devices), 1) * devices}"
+            )
+    return train, evaluation
+
+
+class TrainingRun:
+    """One trial, from set-up to its typed outcome.
+
+    Args:
+        plan: What is trained.
+        backend: The framework.
+        recorder: Where measurements go.
+        progress: Who watches.
+        now: Monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self, plan: TrialPlan, backend: Backend, recorder: Recorder, progress: Progress, now: Clock
+    ) -> None:
+        self.ledger = Ledger(now)
+        self._plan = plan
+        self._workload = plan.workload
+        self._submission = plan.submission
+        self._backend = backend
+        self._recorder = recorder
+        self._progress = progress
+        self._fences: deque[Any] = deque()
+        self._eval_results: list[tuple[int, dict[str, float]]] = []
+        self._evaluations = 0
+        self._failed_evaluations = 0
+        self._last_metrics: Mapping[str, float] = {}
+        self._submission_s_at_last_eval: float | None = None
+        self._time_to_target_s: float | None = None
+        self._time_to_test_target_s: float | None = None
+        self._loop_started_at_s = 0.0
+        self._train_state: dict[str, Any] = {
+            "validation_goal_reached": False,
+            "test_goal_reached": False,
+            "is_time_remaining": True,
+            "last_eval_time": 0,
+            "training_complete": False,
+            "accumulated_submission_time": 0.0,
+            "accumulated_eval_time": 0.0,
+            "accumulated_logging_time": 0.0,
+            "last_step_end_time": None,
+        }
+        self.global_step = 0
+
+    def run(self) -> TrialResult:
+        """Trains until the targets, the budget or the submission itself ends it."""
+        self._set_up()
+        while (stopped_by := self._stopped_by()) is None:
+            self._step()
+        self._backend.synchronize()
+        self._charge()
+        return self.result(self._outcome(stopped_by), stopped_by)
+
+    def result(
+        self, outcome: Outcome, stopped_by: StoppedBy | None = None, message: str | None = None
+    ) -> TrialResult:
+        """The trial so far, as a result with the given outcome."""
+        return TrialResult(
+            outcome=outcome,
+            stopped_by=stopped_by,
+            global_step=self.global_step,
+            evaluations=self._evaluations,
+            time_to_target_s=self._time_to_target_s,
+            time_to_test_target_s=self._time_to_test_target_s,
+            ledger_s=self.ledger.entries(),
+            message=message,
+        )
+
+    # Set-up: not on the clock.
+
+    def _set_up(self) -> None:
+        workload, backend, plan = self._workload, self._backend, self._plan
+        if workload.eval_period_time_sec is None:
+            raise WorkloadError(
+                f"workload {workload.name!r}: the benchmark sets no eval_period_s; add it"
+            )
+        self._eval_period_s = workload.eval_period_time_sec
+        train_batch, self._eval_batch = batch_sizes(
+            workload,
+            self._submission,
+            workload.goal.variant_of or workload.name,
+            backend.device_count,
+        )
+        self._with_train_state = self._submission.wants_train_state
+        self._loop_key = self._key("loop")
+        self._queue = workload._build_input_queue(
+            self._key("data"), "train", plan.data_dir, train_batch
+        )
+        self._params, self._model_state = workload.init_model_fn(self._key("model"))
+        workload.attach_metrics_logger(self._recorder)
+        self._optimizer_state = self._submission.init_optimizer_state(
+            workload, self._params, self._model_state, plan.hyperparameters, self._key("optimizer")
+        )
+        # The harness's own dispatches are compiled now, so that no submission pays for them.
+        backend.step_keys(self._loop_key, 0)
+        backend.wait(backend.fence(self._params))
+        backend.synchronize()
+        self.ledger.switch(Account.SUBMISSION)
+        self._loop_started_at_s = self.ledger.total_s
+
+    def _key(self, purpose: str) -> Key:
+        return self._backend.key(derive_seed(self._plan.seed, purpose))
+
+    # One step: on the clock.
+
+    def _step(self) -> None:
+        data_key, update_key, prepare_key, eval_key = self._backend.step_keys(
+            self._loop_key, self.global_step
+        )
+        batch = self._submission.data_selection(
+            self._workload,
+            self._queue,
+            self._optimizer_state,
+            self._params,
+            self._model_state,
+            self._plan.hyperparameters,
+            self.global_step,
+            data_key,
+        )
+        self._update(batch, update_key)
+        del batch
+        self.global_step += 1
+        if (
+            self._plan.max_global_steps is not None
+            and self.global_step >= self._plan.max_global_steps
+        ):
+            self._train_state["training_complete"] = True
+        self._bound_run_ahead()
+        self._charge()
+        if self._train_state["is_time_remaining"] and self._evaluation_is_due():
+            self._evaluate(prepare_key, eval_key)
+        self._progress.after_step(self.global_step, self.ledger.seconds(Account.SUBMISSION))
+
+    def _state_arguments(self) -> dict[str, Any]:
+        return {
+            "workload": self._workload,
+            "current_param_container": self._params,
+            "current_params_types": self._workload.model_params_types,
+            "model_state": self._model_state,
+            "hyperparameters": self._plan.hyperparameters,
+            "loss_type": self._workload.loss_type,
+            "optimizer_state": self._optimizer_state,
+            "eval_results": self._eval_results,
+            "global_step": self.global_step,
+        }
+
+    def _update(self, batch: Any, key: Key) -> None:
+        extra = (
+            {"train_state": MappingProxyType(self._train_state)} if self._with_train_state else {}
+        )
+        try:
+            updated = self._submission.update_params(
+                **self._state_arguments(), batch=batch, rng=key, **extra
+            )
+        except TrainingCompleteError:
+            self._train_state["training_complete"] = True
+            return
+        self._optimizer_state, self._params, self._model_state = checked_update(
+            "update_params", updated
+        )
+
+    def _bound_run_ahead(self) -> None:
+        self._fences.append(self._backend.fence(self._params))
+        if len(self._fences) > MAX_STEPS_AHEAD:
+            self._backend.wait(self._fences.popleft())
+
+    def _charge(self) -> None:
+        self.ledger.charge()
+        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        self._train_state["accumulated_submission_time"] = submission_s
+        self._train_state["last_step_end_time"] = self.ledger.total_s
+        self._train_state["is_time_remaining"] = submission_s < self._plan.budget_s
+
+    def _evaluation_is_due(self) -> bool:
+        if self._train_state["training_complete"] or self._submission_s_at_last_eval is None:
+            return True
+        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        return submission_s - self._submission_s_at_last_eval >= self._eval_period_s
+
+    # Evaluation: prepared on the clock, done off it.
+
+    def _evaluate(self, prepare_key: Key, eval_key: Key) -> None:
+        if self._submission.prepare_for_eval is not None:
+            prepared = self._submission.prepare_for_eval(**self._state_arguments(), rng=prepare_key)
+            self._optimizer_state, self._params, self._model_state = checked_update(
+                "prepare_for_eval", prepared
+            )
+        self._fences.clear()
+        self._backend.synchronize()
+        self._charge()
+        if not self._train_state["is_time_remaining"]:
+            return
+        self.ledger.switch(Account.EVALUATION)
+        metrics = self._metrics(eval_key)
+        if metrics is not None:
+            self.ledger.switch(Account.LOGGING)
+            self._record(metrics)
+        self.ledger.switch(Account.SUBMISSION)
+
+    def _metrics(self, key: Key) -> dict[str, float] | None:
+        self._backend.release_memory()
+        try:
+            metrics = self._workload.eval_model(
+                self._eval_batch,
+                self._params,
+                self._model_state,
+                key,
+                self._plan.data_dir,
+                self._plan.imagenet_v2_data_dir,
+                self.global_step,
+            )
+        # Frameworks report failures on the device (memory, a lost link) as RuntimeError; the published
+        # benchmark forgives these and evaluates again after the next step.
+        except RuntimeError as error:
+            self._failed_evaluations += 1
+            if self._failed_evaluations >= MAX_FAILED_EVALUATIONS:
+                raise
+            log.warning("evaluation at step %d failed: %s", self.global_step, error, exc_info=error)
+            return None
+        finally:
+            self._backend.release_memory()
+        self._failed_evaluations = 0
+        return metrics
+
+    def _record(self, metrics: dict[str, float]) -> None:
+        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        self._submission_s_at_last_eval = submission_s
+        self._last_metrics = metrics
+        self._evaluations += 1
+        self._note_goals(metrics, submission_s)
+        self._train_state |= {
+            "last_eval_time": self.ledger.total_s,
+            "accumulated_eval_time": self.ledger.seconds(Account.EVALUATION),
+        }
+        row = metrics | {
+            "score": submission_s,
+            "total_duration": self.ledger.total_s - self._loop_started_at_s,
+            "accumulated_submission_time": submission_s,
+            "accumulated_eval_time": self.ledger.seconds(Account.EVALUATION),
+            # As of before this logging: the switch to the logging account charged nothing yet.
+            "accumulated_logging_time": self.ledger.seconds(Account.LOGGING),
+            "global_step": self.global_step,
+            "preemption_count": 0,
+        }
+        self._eval_results.append((self.global_step, row))
+        self._recorder.append_evaluation(row, self.global_step)
+        self._progress.after_evaluation(metrics)
+        self.ledger.charge()
+        self._train_state["accumulated_logging_time"] = self.ledger.seconds(Account.LOGGING)
+
+    def _note_goals(self, metrics: Mapping[str, float], submission_s: float) -> None:
+        if self._time_to_target_s is None and self._workload.has_reached_validation_target(metrics):
+            self._time_to_target_s = submission_s
+            self._train_state["validation_goal_reached"] = True
+        if self._time_to_test_target_s is None and self._workload.has_reached_test_target(metrics):
+            self._time_to_test_target_s = submission_s
+            self._train_state["test_goal_reached"] = True
+
+    # The end.
+
+    def _stopped_by(self) -> StoppedBy | None:
+        test_done = (
+            self._workload.test_target_value is None or self._time_to_test_target_s is not None
+        )
+        if self._time_to_target_s is not None and test_done:
+            return StoppedBy.TARGETS
+        if not self._train_state["is_time_remaining"]:
+            return StoppedBy.BUDGET
+        if self._train_state["training_complete"]:
+            return StoppedBy.TRAINING_COMPLETE
+        return None
+
+    def _outcome(self, stopped_by: StoppedBy) -> Outcome:
+        if self._time_to_target_s is not None:
+            return Outcome.TARGET_REACHED
+        metric = f"validation/{self._workload.target_metric_name}"
+        if not math.isfinite(self._last_metrics.get(metric, 0.0)):
+            return Outcome.DIVERGED
+        if stopped_by is StoppedBy.TRAINING_COMPLETE:
+            return Outcome.TRAINING_COMPLETE
+        return Outcome.BUDGET_EXHAUSTED

@@ -1,0 +1,133 @@
+"""A trial as data: what the campaign hands to a trial process, and what it finds in a trial's folder.
+
+A trial's folder is `RUNS/<submission>/study_<j>/<workload>_<framework>/trial_<k>/`; the definition of the
+benchmark is `RUNS/<submission>/benchmark.toml`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeGuard, cast
+
+from algoperf_core.errors import CampaignError
+from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.spec import Framework
+from algoperf_scoring.files import write_text_atomic
+
+SPEC_FILE = "trial.json"
+OUTCOME_FILE = "outcome.json"
+PROGRESS_FILE = "progress.json"
+CONSOLE_FILE = "console.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """Everything that decides what a trial does.
+
+    Args:
+        benchmark: Name of the benchmark, whose definition lies in the submission's folder of the runs.
+        ruleset: `external` or `self`.
+        submission: What the user named: an installed submission or a path.
+        submission_name: Name of the submission's folder in the runs.
+        submission_sha256: Digest of the submission's files.
+        framework: `jax` or `pytorch`.
+        workload: Name of the workload.
+        study: Number of the study, from 0.
+        trial: Number of the trial in its study, from 1.
+        seed: Seed of the trial.
+        order_seed: Seed of the order in which trials took points of the search space.
+        search_space: Path of the tuning search space; None in the self-tuning ruleset.
+        hyperparameters: The point; None in the self-tuning ruleset.
+        data_dir: Where prepared datasets are.
+        imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
+        max_global_steps: Step limit; None for none.
+    """
+
+    benchmark: str
+    ruleset: str
+    submission: str
+    submission_name: str
+    submission_sha256: str
+    framework: Framework
+    workload: str
+    study: int
+    trial: int
+    seed: int
+    order_seed: int
+    search_space: str | None
+    hyperparameters: dict[str, Any] | None
+    data_dir: str
+    imagenet_v2_data_dir: str | None = None
+    max_global_steps: int | None = None
+
+    def directory(self, runs: Path) -> Path:
+        """Folder of the trial below the folder of the runs."""
+        workload = f"{self.workload}_{self.framework}"
+        return (
+            runs / self.submission_name / f"study_{self.study}" / workload / f"trial_{self.trial}"
+        )
+
+    def label(self) -> str:
+        """Short name for people."""
+        return f"{self.submission_name} / {self.workload} / study {self.study} / trial {self.trial}"
+
+
+def benchmark_file(trial_dir: Path) -> Path:
+    """The definition that a trial runs under."""
+    return trial_dir.parents[2] / "benchmark.toml"
+
+
+def write_spec(trial_dir: Path, spec: TrialSpec) -> None:
+    """Creates a trial's folder with its specification."""
+    trial_dir.mkdir(parents=True, exist_ok=True)
+    write_json(trial_dir / SPEC_FILE, asdict(spec))
+
+
+def read_spec(trial_dir: Path) -> TrialSpec:
+    """Reads a trial's specification.
+
+    Raises:
+        CampaignError: The file cannot be read, or lacks or has unknown fields.
+    """
+    path = trial_dir / SPEC_FILE
+    data = _read_json(path)
+    names = {field.name for field in fields(TrialSpec)}
+    if data.keys() != names:
+        odd = ", ".join(sorted(data.keys() ^ names))
+        raise CampaignError(
+            f"{path}: fields missing or unknown: {odd}; was it written by another version?"
+        )
+    return TrialSpec(**data)
+
+
+def read_result(trial_dir: Path) -> TrialResult | None:
+    """The result of a trial that came to an end; None while it has none."""
+    path = trial_dir / OUTCOME_FILE
+    if not path.exists():
+        return None
+    data = _read_json(path)
+    try:
+        return TrialResult.from_dict(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CampaignError(f"{path}: not the outcome of a trial: {error}") from None
+
+
+def is_done(result: TrialResult | None) -> TypeGuard[TrialResult]:
+    """Whether a trial is never to be run again."""
+    return result is not None and result.outcome is not Outcome.INTERRUPTED
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes JSON as the published logs have it: two spaces, no trailing newline; atomically."""
+    write_text_atomic(path, json.dumps(data, indent=2))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CampaignError(
+            f"{path}: cannot be read: {error}; remove its folder to run it anew"
+        ) from None

@@ -1,0 +1,1 @@
+"""A third party's package: a workload, a submission and a benchmark."""

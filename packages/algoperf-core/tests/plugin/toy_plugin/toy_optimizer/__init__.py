@@ -1,0 +1,4 @@
+"""Plain gradient descent.
+
+The rest of this text is not part of the summary.
+"""
