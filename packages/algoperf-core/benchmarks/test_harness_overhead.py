@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
+
 from algoperf_core.backends import load_backend
 from algoperf_core.submission import Submission
 from algoperf_core.testing import FakeClock, MemoryRecorder, ScriptedWorkload, SilentProgress

@@ -52,6 +52,13 @@ def test_a_single_submission_is_named_after_its_folder(tree, benchmark_small, mo
     assert read_logs(".", benchmark_small).submissions == ("mine",)
 
 
+def test_an_archive_is_read_by_ruleset(tree, benchmark_small):
+    tree.trial("external_tuning/one/study_0/digits_jax/trial_1", ROWS)
+    tree.trial("self_tuning/two/study_0/digits_jax/trial_1", ROWS)
+    for ruleset, submissions in (("external", ("one",)), ("self", ("two",))):
+        assert read_logs(tree.root, benchmark_small, ruleset=ruleset).submissions == submissions
+
+
 def test_files_beside_folders_are_ignored(tree, benchmark_small):
     tree.trial("sub/study_0/digits_jax/trial_1", ROWS)
     for place in ("", "sub", "sub/study_0", "sub/study_0/digits_jax"):

@@ -62,6 +62,15 @@ def workload_and_framework(folder_name: str) -> tuple[str, str]:
     return (folder_name[: match.start()], match[1]) if match else (folder_name, "")
 
 
+def ruleset_folder(root: Path, ruleset: str | None) -> Path:
+    """Returns the folder of a ruleset in an archive that has one for each, else the root itself.
+
+    Published archives hold ``external_tuning`` and ``self_tuning`` side by side.
+    """
+    folder = root / f"{ruleset}_tuning"
+    return folder if ruleset is not None and folder.is_dir() else root
+
+
 def find_submissions(root: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
     """Finds the submissions of a log tree.
 

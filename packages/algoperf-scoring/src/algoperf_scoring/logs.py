@@ -17,6 +17,7 @@ from algoperf_scoring.facts import Ruleset
 from algoperf_scoring.layout import (
     check_folder,
     find_submissions,
+    ruleset_folder,
     subfolders,
     trial_folders,
     trial_number,
@@ -97,7 +98,8 @@ def read_logs(
     """Reads a log tree.
 
     Args:
-      root: A folder of submissions, or the folder of one submission.
+      root: A folder of submissions, the folder of one submission, or an archive with a folder
+        ``<ruleset>_tuning`` for each ruleset.
       benchmark: Says which workloads are scored, by which metric.
       ruleset: Name of the ruleset whose numbers of studies and trials are expected; None for no
         expectation.
@@ -110,7 +112,7 @@ def read_logs(
       UnknownNameError: If a workload, submission or ruleset is unknown; suggests the nearest.
     """
     expected = benchmark.ruleset(ruleset) if ruleset is not None else None
-    found, notes = find_submissions(Path(root))
+    found, notes = find_submissions(ruleset_folder(Path(root), ruleset))
     trials = {}
     for submission in _chosen(found, include, exclude):
         reader = _SubmissionReader(submission, benchmark)
