@@ -7,7 +7,6 @@ repository. With uv present, environments share the files of heavy wheels, so an
 import os
 import shutil
 import tomllib
-from functools import cache
 from pathlib import Path
 
 import nox
@@ -37,7 +36,9 @@ PROJECTS = {package: _project(package) for package in PACKAGES}
 
 def _siblings(package: str) -> set[str]:
     """The package and all of ours that it depends on."""
-    names = {requirement.split(">")[0].split("[")[0] for requirement in PROJECTS[package]["dependencies"]}
+    names = {
+        requirement.split(">")[0].split("[")[0] for requirement in PROJECTS[package]["dependencies"]
+    }
     return {package}.union(*(_siblings(name) for name in names & set(PACKAGES)))
 
 
@@ -47,7 +48,9 @@ def _editable(package: str, *extras: str) -> list[str]:
     return ["--editable", f"packages/{package}" + (f"[{chosen}]" if chosen else "")]
 
 
-def _install(session: nox.Session, packages: list[str], *extras: str, siblings_extras: tuple = ()) -> None:
+def _install(
+    session: nox.Session, packages: list[str], *extras: str, siblings_extras: tuple = ()
+) -> None:
     """Installs packages with extras, and their siblings, in one command."""
     needed = set().union(*(_siblings(package) for package in packages))
     arguments = [part for package in packages for part in _editable(package, *extras)]
@@ -91,22 +94,20 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "integration", *session.posargs)
 
 
-@cache
-def _build_wheels() -> None:
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the wheels of all packages."""
+    session.install(*CONSTRAINTS, "hatchling")
     shutil.rmtree(WHEELHOUSE, ignore_errors=True)
+    for package in PACKAGES:
+        with session.chdir(ROOT / "packages" / package):
+            session.run("hatchling", "build", "-t", "wheel", "-d", str(WHEELHOUSE), silent=True)
 
 
-@nox.session(reuse_venv=False)
+@nox.session(reuse_venv=False, requires=["wheels"])
 @nox.parametrize("package", PACKAGES)
 def standalone(session: nox.Session, package: str) -> None:
-    """Build a wheel, install it alone in a clean environment, import it, start its command."""
-    _build_wheels()
-    session.install(*CONSTRAINTS, "hatchling")
-    for name in sorted(_siblings(package)):
-        if not list(WHEELHOUSE.glob(f"{name.replace('-', '_')}-*.whl")):
-            with session.chdir(ROOT / "packages" / name):
-                session.run("hatchling", "build", "-t", "wheel", "-d", str(WHEELHOUSE), silent=True)
-    session.run_install("python", "-c", "")
+    """Install a wheel alone in a clean environment, import it, start its command."""
     session.install(*CONSTRAINTS, "--find-links", str(WHEELHOUSE), package)
     session.run("python", "integration/check_standalone.py", package, *sorted(_siblings(package)))
     for command in PROJECTS[package].get("scripts", {}):
@@ -125,7 +126,12 @@ def demo(session: nox.Session) -> None:
     session.run(
         *("algoperf", "run", "adamw", "nadamw", "nesterov", "--benchmark", "algoperf-digits"),
         *("--jobs", jobs, "--runs", str(folder / "runs")),
-        *("--plot", str(folder / "performance_profiles.png"), "--json", str(folder / "leaderboard.json")),
+        *(
+            "--plot",
+            str(folder / "performance_profiles.png"),
+            "--json",
+            str(folder / "leaderboard.json"),
+        ),
         *session.posargs,
     )
 

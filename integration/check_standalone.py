@@ -1,6 +1,6 @@
 """Run in an environment that holds one wheel and what it needs: imports it, and checks what came along.
 
-    python check_standalone.py PACKAGE ALLOWED_SIBLING ...
+python check_standalone.py PACKAGE ALLOWED_SIBLING ...
 """
 
 import sys
@@ -17,7 +17,9 @@ def main(package: str, *allowed: str) -> None:
     frameworks = {name for name in FRAMEWORKS if name in installed or name in sys.modules}
     if strangers or frameworks:
         raise SystemExit(f"{package} brought along {sorted(strangers | frameworks)}")
-    print(f"{package} {module.__version__}: imported, with {len(installed) - 1} other distributions")  # noqa: T201
+    print(
+        f"{package} {module.__version__}: imported, with {len(installed) - 1} other distributions"
+    )  # noqa: T201
 
 
 if __name__ == "__main__":

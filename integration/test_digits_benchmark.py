@@ -65,7 +65,14 @@ def finished(request, tmp_path_factory):
     command = (
         *("run", *SUBMISSIONS, "--benchmark", root / "easy.toml", "--framework", request.param),
         *("--studies", 1, "--trials", 1, "--jobs", 2, "--runs", root / "runs"),
-        *("--data-dir", root / "data", "--json", root / "scores.json", "--plot", root / "profiles.png"),
+        *(
+            "--data-dir",
+            root / "data",
+            "--json",
+            root / "scores.json",
+            "--plot",
+            root / "profiles.png",
+        ),
     )
     return request.param, root, command, algoperf(*command)
 
@@ -172,7 +179,9 @@ def test_same_command_continues_what_is_missing(finished):
 def test_own_submission_competes_with_the_baselines(tmp_path):
     submission = Path(__file__).with_name("signum.py")
     points = tmp_path / "points.json"
-    points.write_text('[{"learning_rate": 0.003}, {"learning_rate": 0.001}, {"learning_rate": 0.01}]')
+    points.write_text(
+        '[{"learning_rate": 0.003}, {"learning_rate": 0.001}, {"learning_rate": 0.01}]'
+    )
     run = algoperf(
         *("run", submission, "--benchmark", "algoperf-digits", "--tuning-search-space", points),
         *("--studies", 1, "--trials", 1, "--max-steps", 30, "--runs", tmp_path / "runs"),
@@ -180,7 +189,9 @@ def test_own_submission_competes_with_the_baselines(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "signum / digits / study 0 / trial 1: " in run.stdout
-    (csv_file,) = (tmp_path / "runs").glob("signum/study_0/digits_jax/trial_1/eval_measurements.csv")
+    (csv_file,) = (tmp_path / "runs").glob(
+        "signum/study_0/digits_jax/trial_1/eval_measurements.csv"
+    )
     assert [row["global_step"] for row in rows(csv_file)][-1] == "30"
 
 

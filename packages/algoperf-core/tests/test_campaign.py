@@ -489,6 +489,34 @@ def test_bad_input_is_one_line_with_the_nearest_name(
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("option", ["--plot", "--json"])
+def test_output_that_cannot_be_written_is_said_before_anything_runs(
+    plugin, tmp_path, capsys, option
+):
+    (tmp_path / "file").write_text("")
+    runs = tmp_path / "runs"
+    command = ["run", "toy_optimizer", "--benchmark", "toy-benchmark", "--runs", str(runs)]
+    assert main([*command, option, str(tmp_path / "file" / "out.png")]) == 2
+    assert "out.png: cannot write there" in capsys.readouterr().err
+    assert not runs.exists()
+
+
+def test_plot_without_matplotlib_is_said_before_anything_runs(
+    plugin, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("algoperf_core.cli.find_spec", lambda name: None)
+    command = [
+        "run",
+        "toy_optimizer",
+        "--benchmark",
+        "toy-benchmark",
+        "--plot",
+        str(tmp_path / "p.png"),
+    ]
+    assert main(command) == 2
+    assert "algoperf-scoring[plot]" in capsys.readouterr().err
+
+
 def test_missing_budget_is_said_before_anything_runs(campaign):
     goal = replace(campaign.benchmark.workloads["toy"], budget_s=None)
     with pytest.raises((WorkloadError, ValueError), match="budget"):

@@ -158,6 +158,13 @@ def test_preparation_that_uses_up_the_budget_prevents_the_evaluation(clock, goal
     assert result.outcome is Outcome.BUDGET_EXHAUSTED
 
 
+def test_nothing_is_prepared_for_evaluation_once_the_budget_is_used(clock, goal):
+    trial = Trial(clock, goal, step_s=10.0, prepare_s=1.0, budget_s=12.0)
+    trial.run.run()
+    # 11 s after the first step and its preparation, 21 s after the second step.
+    assert trial.submission_s() == pytest.approx(21.0)
+
+
 def test_training_goes_on_until_both_targets_were_seen(clock, goal):
     trial = Trial(clock, goal, step_s=10.0, evaluations=[HIT_VALIDATION, HIT_TEST, MISS])
     result = trial.run.run()

@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from algoperf_core import __version__
+from algoperf_core.errors import CampaignError
 from algoperf_core.spec import Framework
 from algoperf_scoring import AlgoperfError, load_benchmark
 
@@ -147,6 +149,7 @@ def _run(options: argparse.Namespace) -> int:
     from algoperf_core.display import CampaignDisplay
     from algoperf_core.executors import LocalExecutor
 
+    _check_outputs(options)
     benchmark = load_benchmark(options.benchmark)
     campaign = Campaign(
         benchmark=benchmark,
@@ -178,6 +181,17 @@ def _run(options: argparse.Namespace) -> int:
         complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
     _show_leaderboard(options, campaign.runs)
     return 0 if complete else EXIT_UNFINISHED
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    # A run takes long; what would fail at its end fails now.
+    if options.plot and find_spec("matplotlib") is None:
+        raise CampaignError('--plot needs matplotlib: pip install "algoperf-scoring[plot]"')
+    for path in filter(None, (options.plot, options.json)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CampaignError(f"{path}: cannot write there: {error.strerror}") from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
