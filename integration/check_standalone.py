@@ -19,7 +19,7 @@ def main(package: str, *allowed: str) -> None:
         raise SystemExit(f"{package} brought along {sorted(strangers | frameworks)}")
     print(
         f"{package} {module.__version__}: imported, with {len(installed) - 1} other distributions"
-    )  # noqa: T201
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A submission of ten lines: the sign of the momentum."""
 
 import optax
+
 from algoperf_core import from_optax
 
 

@@ -8,15 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from algoperf_scoring import load_benchmark, read_logs, score_logs, write_text_atomic
 
 SUBMISSIONS = ("adamw", "nadamw", "nesterov")
 # A published header: the ImageNet workloads have the same two metrics as the digits.
-HEADER = (
-    "accumulated_eval_time,accumulated_logging_time,accumulated_submission_time,global_step,"
-    "preemption_count,score,test/accuracy,test/loss,test/num_examples,total_duration,"
-    "train/accuracy,train/loss,validation/accuracy,validation/loss,validation/num_examples"
-).split(",")
+HEADER = [
+    "accumulated_eval_time",
+    "accumulated_logging_time",
+    "accumulated_submission_time",
+    "global_step",
+    "preemption_count",
+    "score",
+    "test/accuracy",
+    "test/loss",
+    "test/num_examples",
+    "total_duration",
+    "train/accuracy",
+    "train/loss",
+    "validation/accuracy",
+    "validation/loss",
+    "validation/num_examples",
+]
 # Of the keys that every published meta_data_0.json has.
 META_KEYS = {
     "workload.eval_batch_size",
@@ -114,7 +127,7 @@ def test_logs_have_the_published_layout(finished):
         assert steps == sorted(set(steps))
         assert all(row["score"] == row["accumulated_submission_time"] for row in evaluations)
         assert evaluations[0]["accumulated_logging_time"] == "0.0"
-        assert META_KEYS <= json.loads((trial_dir / "meta_data_0.json").read_text()).keys()
+        assert json.loads((trial_dir / "meta_data_0.json").read_text()).keys() >= META_KEYS
         assert json.loads((trial_dir / "hparams.json").read_text())["warmup_factor"] == 0.05
         assert "rng_seed" in json.loads((trial_dir / "flags_0.json").read_text())
 

@@ -46,6 +46,10 @@ def test_progress_before_the_first_evaluation_says_so():
     assert "accuracy not evaluated yet (target 0.97)" in describe(replace(SNAPSHOT, value=None))
 
 
+def test_progress_before_the_first_step_says_so():
+    assert describe(replace(SNAPSHOT, global_step=0)) == "setting up"
+
+
 def test_progress_of_a_diverged_trial_shows_nan():
     assert "accuracy nan (target" in describe(replace(SNAPSHOT, value=math.nan))
 

@@ -43,7 +43,9 @@ def test_json_and_figure_are_written_to_files(logs, tmp_path, capsys):
     assert main([logs, "--json", str(results), "--plot", str(figure)]) == 0
     assert list(json.loads(results.read_text())["scores"]) == ["mine", "yours"]
     assert figure.stat().st_size > 1000
-    assert "Scores" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Scores" in printed
+    assert f"Wrote {results}\nWrote {figure}\n" in printed
 
 
 def test_ruleset_and_submissions_can_be_chosen(logs, capsys):

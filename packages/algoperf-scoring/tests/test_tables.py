@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from algoperf_scoring import score_logs
+from algoperf_scoring import Benchmark, score_logs
 from algoperf_scoring.tables import format_seconds, print_leaderboard
 
 
@@ -51,6 +51,14 @@ def test_held_out_is_not_mentioned_without_held_out_workloads(tree, benchmark_sm
     text = printed(score_logs(tree.root, benchmark_small))
     assert "held-out" not in text
     assert "1 submission on 2 base workloads" in text
+
+
+def test_a_single_workload_is_spoken_of_as_one(tree, definition):
+    tree.trial("sub/study_0/digits_jax/trial_1", [(10.0, 0.95)])
+    alone = Benchmark.from_toml(
+        definition.replace('base = ["digits", "wine"]', 'base = ["digits"]')
+    )
+    assert "1 submission on 1 base workload\n" in printed(score_logs(tree.root, alone))
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -22,6 +22,8 @@ LINE_PERIOD_S = 10.0
 
 def describe(snapshot: Snapshot) -> str:
     """Where a trial is, in one line: step, elapsed of budget, metric against target."""
+    if snapshot.global_step == 0:
+        return "setting up"
     value = "not evaluated yet" if snapshot.value is None else f"{snapshot.value:.4f}"
     return (
         f"step {snapshot.global_step:,}, {snapshot.submission_s:.1f} of {snapshot.budget_s:g} s, "

@@ -83,6 +83,8 @@ def _run(arguments: argparse.Namespace) -> None:
         sys.stdout.write(_json(leaderboard))
     else:
         _print(leaderboard, with_notes=not arguments.quiet_notes)
+        for path in filter(None, (arguments.json, arguments.plot)):
+            sys.stdout.write(f"Wrote {path}\n")
 
 
 def _json(leaderboard: Leaderboard) -> str:

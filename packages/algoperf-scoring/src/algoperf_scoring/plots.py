@@ -75,7 +75,10 @@ def _label(axes: "Axes", leaderboard: Leaderboard) -> None:
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks(np.linspace(0.0, 1.0, 5), [f"{share:.0%}" for share in np.linspace(0, 1, 5)])
     axes.set_xlabel("Time to target, relative to the fastest submission (τ)")
-    axes.set_ylabel(f"Share of the {len(benchmark.base)} workloads reached")
+    n_base = len(benchmark.base)
+    axes.set_ylabel(
+        f"Share of the {n_base} workloads reached" if n_base > 1 else "Workload reached"
+    )
     axes.set_title(f"{benchmark.name}, {leaderboard.ruleset} tuning", loc="left")
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)

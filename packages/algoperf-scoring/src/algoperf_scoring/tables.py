@@ -47,12 +47,13 @@ def print_leaderboard(leaderboard: Leaderboard, console: "Console | None" = None
 
 def heading(leaderboard: Leaderboard) -> str:
     """Returns two lines that say what was scored, and how."""
-    n_submissions, benchmark = len(leaderboard.submissions), leaderboard.benchmark
-    noun = "submission" if n_submissions == 1 else "submissions"
+    benchmark = leaderboard.benchmark
     held_out = f" and {len(benchmark.held_out)} held-out" if benchmark.held_out else ""
+    workloads = "workload" if len(benchmark.scored) == 1 else "workloads"
+    submissions = "submission" if len(leaderboard.submissions) == 1 else "submissions"
     return (
         f"{benchmark.name}, {leaderboard.ruleset} tuning, {leaderboard.method} integration\n"
-        f"{n_submissions} {noun} on {len(benchmark.base)} base{held_out} workloads"
+        f"{len(leaderboard.submissions)} {submissions} on {len(benchmark.base)} base{held_out} {workloads}"
     )
 
 
