@@ -10,7 +10,7 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
-from algoperf_speech.transcripts import transcript_pairs
+from algoperf_workloads.text_pairs import text_pairs
 
 
 def word_edit_distance(hypothesis: Sequence[str], reference: Sequence[str]) -> int:
@@ -109,7 +109,7 @@ class WordErrorRate:
             TypeError: If `hypotheses` or `references` is one string or holds anything but strings.
             ValueError: If the lengths differ, or a weight is neither 0 nor 1.
         """
-        pairs = transcript_pairs(hypotheses, references, weights)
+        pairs = text_pairs(hypotheses, references, weights)
         errors, words = _count([(_printed(said), _printed(meant)) for said, meant in pairs])
         plain_errors, plain_words = _count(pairs)
         return cls(errors, words, plain_errors, plain_words)

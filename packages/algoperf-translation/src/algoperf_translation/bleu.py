@@ -12,7 +12,7 @@ from typing import Self
 from numpy.typing import ArrayLike
 from sacrebleu.metrics.bleu import BLEU
 
-from algoperf_translation.sentences import sentence_pairs
+from algoperf_workloads.text_pairs import text_pairs
 
 MAX_ORDER = 4
 
@@ -89,7 +89,7 @@ class CorpusBleu:
             TypeError: If `hypotheses` or `references` is one string or holds anything but strings.
             ValueError: If the lengths differ, or a weight is neither 0 nor 1.
         """
-        pairs = sentence_pairs(hypotheses, references, weights)
+        pairs = text_pairs(hypotheses, references, weights)
         if not pairs:
             return cls()
         counted = _COUNTER.corpus_score(
