@@ -7,7 +7,9 @@ import pytest
 
 from algoperf_core.errors import SubmissionError, WorkloadError
 from algoperf_core.ledger import Account
+from algoperf_core.numpy_keys import key
 from algoperf_core.outcomes import Outcome, StoppedBy
+from algoperf_core.seeds import derive_seed
 from algoperf_core.spec import TrainingCompleteError
 from algoperf_core.submission import Submission, next_batch
 from algoperf_core.testing import FakeBackend, MemoryRecorder, ScriptedWorkload, SilentProgress
@@ -363,6 +365,26 @@ def test_variant_without_batch_size_takes_that_of_its_base(clock, goal):
     trial.run._submission = replace(trial.submission(), get_batch_size=get_batch_size)
     trial.run.run()
     assert asked == ["scripted_gelu", "scripted"]
+
+
+def test_data_seed_is_the_same_words_whatever_the_framework(clock, goal):
+    asked = []
+
+    class Asked(ScriptedWorkload):
+        def _build_input_queue(self, data_rng, *rest):
+            asked.append(data_rng)
+            return super()._build_input_queue(data_rng, *rest)
+
+    class OtherKeys(FakeBackend):
+        def key(self, seed):
+            return f"key of {seed}"
+
+    for backend in (FakeBackend(clock), OtherKeys(clock)):
+        trial = Trial(clock, goal, max_steps=1, backend=backend)
+        trial.run._workload = Asked(goal, clock)
+        trial.backend.step_keys = lambda key, step: (None,) * 4
+        trial.run.run()
+    assert asked[0].tolist() == asked[1].tolist() == key(derive_seed(1, "data")).tolist()
 
 
 def test_unknown_workload_without_base_has_no_batch_size(clock, goal):

@@ -299,6 +299,8 @@ class Workload(abc.ABC):
     ) -> Iterator[Batch]:
         """Batches of a split on the devices; for the harness, never for a submission.
 
+        The harness gives both frameworks the same `data_rng`, an int32 array of two words.
+
         Splits: `train` repeats for ever; `eval_train`, `validation`, `test` pass once, the last batch
         padded and masked by `weights`.
         """

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from algoperf_core import numpy_keys
 from algoperf_core.backends import Backend, Key
 from algoperf_core.errors import SubmissionError, WorkloadError
 from algoperf_core.ledger import Account, Clock, Ledger
@@ -189,9 +190,9 @@ class TrainingRun:
         )
         self._with_train_state = self._submission.wants_train_state
         self._loop_key = self._key("loop")
-        self._queue = workload._build_input_queue(
-            self._key("data"), "train", plan.data_dir, train_batch
-        )
+        # The same words in both frameworks, which therefore train on the same batches.
+        data_key = numpy_keys.key(derive_seed(plan.seed, "data"))
+        self._queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
         workload.attach_metrics_logger(self._recorder)
         self._optimizer_state = self._submission.init_optimizer_state(

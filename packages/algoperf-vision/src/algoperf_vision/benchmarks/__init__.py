@@ -1,0 +1,1 @@
+"""Benchmark definitions, one TOML file each, found through the group `algoperf.benchmarks`."""

@@ -1,0 +1,23 @@
+"""The toolkit that all workload families share.
+
+A workload is one `WorkloadDefinition`: facts, a dataset, a model per framework, a loss and metrics.
+Input pipeline, forward passes and evaluation exist once, here. Importing this package imports no
+framework.
+"""
+
+from algoperf_workloads.dataset import ArraySpec, DatasetDefinition
+from algoperf_workloads.definition import Implementation, ModelDefinition, WorkloadDefinition
+from algoperf_workloads.metrics import CLASSIFICATION, Metrics
+from algoperf_workloads.parameter_types import ParameterRule
+
+__version__ = "0.1.0"
+__all__ = [
+    "CLASSIFICATION",
+    "ArraySpec",
+    "DatasetDefinition",
+    "Implementation",
+    "Metrics",
+    "ModelDefinition",
+    "ParameterRule",
+    "WorkloadDefinition",
+]

@@ -1,0 +1,133 @@
+"""A defined workload in PyTorch: one `nn.Module` on one device, a GPU where there is one."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+
+from algoperf_core import spec
+from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.dataset import Batch
+from algoperf_workloads.definition import WorkloadDefinition
+from algoperf_workloads.parameter_types import torch_parameter_types
+from algoperf_workloads.torch_layers import set_batch_norm_updates
+from algoperf_workloads.workload import DefinedWorkload, require_no_update
+
+
+class TorchWorkload(DefinedWorkload):
+    """The workload API in PyTorch.
+
+    Parameters are the module, which also holds the batch statistics; the model state is None.
+
+    Args:
+        definition: What the workload is.
+        goal: What the benchmark asks of it.
+    """
+
+    framework: spec.Framework = "pytorch"
+
+    def __init__(self, definition: WorkloadDefinition, goal: BenchmarkWorkload) -> None:
+        super().__init__(definition, goal)
+        self._loss = definition.loss.load("pytorch")
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def device_count(self) -> int:
+        """One: a batch lies on one device."""
+        return 1
+
+    def init_model_fn(self, rng: spec.RandomState) -> spec.ModelInitState:
+        """Makes a freshly initialised module on the device; the model state is None.
+
+        Args:
+            rng: Integers, of which the first seeds PyTorch's global generator.
+        """
+        torch.random.manual_seed(int(rng[0]))
+        model = self.definition.model.build("pytorch").to(self.device)
+        shapes = {name: spec.ShapeTuple(p.shape) for name, p in model.named_parameters()}
+        self._param_shapes = shapes
+        self._param_types = torch_parameter_types(list(shapes), self.definition.parameter_rules)
+        return model, None
+
+    def model_fn(
+        self,
+        params: spec.ParameterContainer,
+        augmented_and_preprocessed_input_batch: Any,
+        model_state: spec.ModelAuxiliaryState,
+        mode: spec.ForwardPassMode,
+        rng: spec.RandomState,
+        update_batch_norm: bool,
+        dropout_rate: Any = None,
+    ) -> tuple[Any, spec.ModelAuxiliaryState]:
+        """Runs the model.
+
+        TRAIN normalises with the statistics of the batch, and updates the module's running averages if
+        `update_batch_norm`; EVAL normalises with the running averages and records no gradient.
+
+        Args:
+            params: The module, compiled or not.
+            augmented_and_preprocessed_input_batch: A batch with the model's inputs.
+            model_state: None.
+            mode: TRAIN or EVAL.
+            rng: Unused: dropout draws from PyTorch's global generator.
+            update_batch_norm: Whether TRAIN updates the running averages.
+            dropout_rate: Overrides the model's own rate; None keeps it.
+
+        Returns:
+            Logits `(batch, ...)` and None.
+
+        Raises:
+            ValueError: EVAL with `update_batch_norm`.
+        """
+        del model_state, rng
+        model = self.definition.model
+        train = mode is spec.ForwardPassMode.TRAIN
+        if not train:
+            require_no_update(update_batch_norm)
+        params.train(train)
+        set_batch_norm_updates(params, update_batch_norm)
+        inputs = [augmented_and_preprocessed_input_batch[key] for key in model.inputs]
+        with nullcontext() if train else torch.no_grad():
+            return params(*inputs, **model.dropout_arguments(dropout_rate)), None
+
+    def loss_fn(
+        self,
+        label_batch: Any,
+        logits_batch: Any,
+        mask_batch: Any | None = None,
+        label_smoothing: Any = 0.0,
+    ) -> dict[str, Any]:
+        """Loss without regularisation, as `summed`, `n_valid_examples` and `per_example`, on the device."""
+        losses: dict[str, Any] = self._loss(label_batch, logits_batch, mask_batch, label_smoothing)
+        return losses
+
+    def _place(self, batch: Batch) -> dict[str, Any]:
+        # Views of the memory-mapped data cannot be written to, which PyTorch has no notion of.
+        tensors = {
+            name: torch.from_numpy(np.require(array, requirements="W"))
+            for name, array in batch.items()
+        }
+        if self.device.type == "cpu":
+            return tensors
+        # Only pinned memory is copied without making the host wait.
+        return {
+            name: tensor.pin_memory().to(self.device, non_blocking=True)
+            for name, tensor in tensors.items()
+        }
+
+    def _zero_totals(self) -> Any:
+        return {name: torch.zeros((), device=self.device) for name in self.definition.metrics.names}
+
+    def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
+        mode = spec.ForwardPassMode.EVAL
+        logits, _ = self.model_fn(params, batch, model_state, mode, rng, update_batch_norm=False)
+        with torch.no_grad():
+            loss = self.loss_fn(batch["targets"], logits, batch["weights"])
+            sums = self.definition.metrics.sums(logits, batch, loss)
+        return {name: totals[name] + sums[name] for name in totals}
+
+    def _fetch(self, totals: Any) -> dict[str, float]:
+        return dict(zip(totals, torch.stack(list(totals.values())).tolist(), strict=True))

@@ -1,0 +1,197 @@
+"""What a defined workload is in either framework: its facts, its data and the evaluation of a split."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, repeat
+from typing import Any
+
+from algoperf_core import spec
+from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.dataset import Batch
+from algoperf_workloads.definition import WorkloadDefinition
+from algoperf_workloads.pipeline import (
+    InputQueue,
+    TrainingBatches,
+    evaluation_batches,
+    seed_words,
+    training_queue,
+)
+from algoperf_workloads.store import Columns, StoredDataset
+
+# Evaluation batches of a split stay on the device between evaluations if they are smaller than this.
+CACHED_BYTES = 2**28
+
+
+class DefinedWorkload(spec.Workload):
+    """A workload made from a definition; a framework adds placement, passes and sums.
+
+    Args:
+        definition: What the workload is.
+        goal: What the benchmark asks of it.
+    """
+
+    framework: spec.Framework
+
+    def __init__(self, definition: WorkloadDefinition, goal: BenchmarkWorkload) -> None:
+        super().__init__(goal)
+        self.definition = definition
+        self._datasets: dict[str, StoredDataset] = {}
+        self._cached_evaluations: dict[tuple[str, str, int], list[Any]] = {}
+
+    @property
+    def loss_type(self) -> spec.LossType:
+        """Which loss the workload trains on."""
+        return self.definition.loss_type
+
+    @property
+    def num_train_examples(self) -> int:
+        """Number of training examples."""
+        return self.definition.dataset.num_train_examples
+
+    @property
+    def num_eval_train_examples(self) -> int:
+        """Number of training examples that an evaluation looks at."""
+        return self.definition.dataset.num_eval_train_examples
+
+    @property
+    def num_validation_examples(self) -> int:
+        """Number of validation examples."""
+        return self.definition.dataset.num_validation_examples
+
+    @property
+    def num_test_examples(self) -> int | None:
+        """Number of test examples; None where there is no test split."""
+        return self.definition.dataset.num_test_examples
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Global batch size of evaluations."""
+        return self.definition.eval_batch_size
+
+    def is_output_params(self, param_key: spec.ParameterKey) -> bool:
+        """Whether a top-level key of the parameters belongs to the output layer."""
+        return self.definition.model.is_output_parameter(self.framework, param_key)
+
+    @property
+    @abc.abstractmethod
+    def device_count(self) -> int:
+        """Number of devices that a batch is split over."""
+
+    @abc.abstractmethod
+    def _place(self, batch: Batch) -> dict[str, Any]:
+        """Puts a NumPy batch on the devices."""
+
+    @abc.abstractmethod
+    def _zero_totals(self) -> Any:
+        """Sums of all metrics over no examples, on the devices."""
+
+    @abc.abstractmethod
+    def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
+        """Adds the sums of a batch to the totals, on the devices, without waiting for them."""
+
+    @abc.abstractmethod
+    def _fetch(self, totals: Any) -> dict[str, float]:
+        """Copies totals to the host, all at once."""
+
+    def _build_input_queue(
+        self,
+        data_rng: spec.RandomState,
+        split: str,
+        data_dir: str,
+        global_batch_size: int,
+        cache: bool | None = None,
+        repeat_final_dataset: bool | None = None,
+        num_batches: int | None = None,
+    ) -> Iterator[spec.Batch]:
+        """Batches of a split on the devices; `train` repeats for ever and has a position.
+
+        The other splits pass once, or for ever with `repeat_final_dataset`. `cache` is ignored: the
+        data are memory-mapped.
+        """
+        del cache
+        if split == "train":
+            return self._training_queue(data_rng, data_dir, global_batch_size, num_batches)
+        columns = self._columns(split, data_dir)
+        passes = repeat(None) if repeat_final_dataset else (None,)
+        batches = chain.from_iterable(
+            self._placed_evaluation_batches(columns, global_batch_size) for _ in passes
+        )
+        return islice(batches, num_batches)
+
+    def _training_queue(
+        self, data_rng: Any, data_dir: str, batch_size: int, num_batches: int | None
+    ) -> InputQueue:
+        dataset = self.definition.dataset
+        source = TrainingBatches(
+            dataset,
+            self._columns("train", data_dir),
+            batch_size=batch_size,
+            seed=seed_words(data_rng),
+        )
+        return training_queue(source, self._place, workers=dataset.workers, num_batches=num_batches)
+
+    def _eval_model_on_split(
+        self,
+        split: str,
+        num_examples: int,
+        global_batch_size: int,
+        params: spec.ParameterContainer,
+        model_state: spec.ModelAuxiliaryState,
+        rng: spec.RandomState,
+        data_dir: str,
+        global_step: int = 0,
+    ) -> dict[str, float]:
+        """Metrics over one split, every example counted once, in one transfer from the device."""
+        del global_step
+        totals = self._zero_totals()
+        for batch in self._evaluation_batches(split, data_dir, global_batch_size):
+            totals = self._add_batch(totals, params, model_state, batch, rng)
+        return self.definition.metrics.means(self._fetch(totals), num_examples)
+
+    def _evaluation_batches(self, split: str, data_dir: str, batch_size: int) -> Iterable[Any]:
+        key = (split, str(data_dir), batch_size)
+        if key in self._cached_evaluations:
+            return self._cached_evaluations[key]
+        columns = self._columns(split, data_dir)
+        batches = self._placed_evaluation_batches(columns, batch_size)
+        if self._batch_bytes(batch_size) * -(-_length(columns) // batch_size) > CACHED_BYTES:
+            return batches
+        return self._cached_evaluations.setdefault(key, list(batches))
+
+    def _placed_evaluation_batches(self, columns: Columns, batch_size: int) -> Iterator[Any]:
+        dataset = self.definition.dataset
+        return map(
+            self._place,
+            evaluation_batches(
+                dataset, columns, batch_size=batch_size, multiple_of=self.device_count
+            ),
+        )
+
+    def _batch_bytes(self, batch_size: int) -> int:
+        return (
+            sum(spec.zeros(1).nbytes for spec in self.definition.dataset.arrays.values())
+            * batch_size
+        )
+
+    def _columns(self, split: str, data_dir: str) -> Columns:
+        if data_dir not in self._datasets:
+            self._datasets[data_dir] = self.definition.dataset.open(data_dir)
+        return self.definition.dataset.columns(self._datasets[data_dir].splits, split)
+
+
+def require_no_update(update_batch_norm: bool) -> None:
+    """Refuses an EVAL pass that shall update batch statistics.
+
+    Raises:
+        ValueError: `update_batch_norm` is set.
+    """
+    if update_batch_norm:
+        raise ValueError(
+            "update_batch_norm=True is for ForwardPassMode.TRAIN; EVAL leaves statistics alone"
+        )
+
+
+def _length(columns: Columns) -> int:
+    return len(next(iter(columns.values())))

@@ -1,0 +1,81 @@
+"""A dataset's definition: prepared once, split as declared."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algoperf_toy.definition import DATASET, SIZES, make
+from algoperf_workloads.dataset import ArraySpec
+from algoperf_workloads.store import DatasetMismatchError, content_hash
+
+
+def test_data_are_made_once_and_reused(tmp_path):
+    made = []
+
+    def counting(raw_dir):
+        made.append(raw_dir)
+        return make(raw_dir)
+
+    dataset = replace(DATASET, make=counting)
+    first, second = dataset.open(tmp_path), dataset.open(str(tmp_path))
+    assert made == [tmp_path]
+    assert first.content_hash == second.content_hash == content_hash(make(tmp_path))
+
+
+def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    DATASET.open("~/data")
+    assert (tmp_path / "data" / "toy" / "train.arrow").is_file()
+
+
+def test_expected_content_is_accepted(tmp_path):
+    expected = content_hash(make(tmp_path))
+    assert replace(DATASET, content_hash=expected).open(tmp_path).content_hash == expected
+
+
+def test_other_content_than_expected_is_refused(tmp_path):
+    with pytest.raises(DatasetMismatchError, match="defined on: expected beef"):
+        replace(DATASET, content_hash="beef").open(tmp_path)
+
+
+def test_eval_train_is_the_beginning_of_train(data_dir):
+    splits = DATASET.open(data_dir).splits
+    train, eval_train = (DATASET.columns(splits, split) for split in ("train", "eval_train"))
+    assert len(eval_train["number"]) == 20
+    np.testing.assert_array_equal(eval_train["image"], train["image"][:20])
+
+
+def test_splits_have_the_declared_sizes(data_dir):
+    splits = DATASET.open(data_dir).splits
+    for split, size in SIZES.items():
+        assert len(DATASET.columns(splits, split)["label"]) == size
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones(data_dir):
+    splits = DATASET.open(data_dir).splits
+    with pytest.raises(ValueError, match="'dev'; toy has train, eval_train, validation, test"):
+        DATASET.columns(splits, "dev")
+
+
+def test_a_dataset_may_lack_a_test_split():
+    assert "test" not in replace(DATASET, num_test_examples=None).sizes()
+
+
+def test_an_array_spec_makes_zeros_of_its_type():
+    zeros = ArraySpec((2, 3), "int32").zeros(4)
+    assert zeros.shape == (4, 2, 3)
+    assert zeros.dtype == np.int32
+    assert not zeros.any()
+
+
+def test_processes_may_prepare_the_same_data_at_once(tmp_path, start_python):
+    code = f"""
+from algoperf_toy.definition import DATASET
+print(DATASET.open({str(tmp_path)!r}).content_hash)
+"""
+    processes = [start_python(code) for _ in range(4)]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+    assert {printed.strip() for printed, _ in outputs} == {content_hash(make(tmp_path))}
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
