@@ -186,6 +186,18 @@ def test_other_settings_in_the_same_folder_are_refused(campaign):
         run(replace(campaign, max_global_steps=5), FakeExecutor())
 
 
+def test_submission_that_was_edited_since_is_refused(campaign, tmp_path):
+    shutil.copytree(TOY_OPTIMIZER, tmp_path / "mine")
+    own = replace(campaign, submissions=(str(tmp_path / "mine"),))
+    run(own, FakeExecutor())
+    with (tmp_path / "mine" / "submission_jax.py").open("a") as file:
+        file.write("# better\n")
+    with pytest.raises(
+        CampaignError, match=r"other files of mine: they were edited.*delete .*/mine$"
+    ):
+        run(own, FakeExecutor())
+
+
 def test_another_definition_of_the_benchmark_in_the_same_folder_is_refused(campaign):
     run(campaign, FakeExecutor())
     goal = replace(campaign.benchmark.workloads["toy"], validation_target=0.01)
@@ -462,6 +474,7 @@ def test_command_line_runs_a_campaign_and_ends_with_a_leaderboard(campaign, tmp_
     ]
     assert main(["run", "toy_optimizer", *options, *paths]) == 0
     printed = capfd.readouterr().out
+    assert "toy-benchmark: 1 trial of 1 submission, logs in" in printed
     assert "toy_optimizer / toy / study 0 / trial 1: reached the target in" in printed
     scores = json.loads((tmp_path / "s.json").read_text())
     assert scores["scores"] == {"toy_optimizer": 1.0}

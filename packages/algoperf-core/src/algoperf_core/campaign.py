@@ -211,11 +211,17 @@ def _optional(path: Path | None) -> str | None:
 def _check_same(trial_dir: Path, spec: TrialSpec) -> None:
     before, now = asdict(read_spec(trial_dir)), asdict(spec)
     changed = [name for name in now if name not in PATH_FIELDS and before[name] != now[name]]
-    if changed:
-        what = "; ".join(f"{name}: {before[name]!r} before, {now[name]!r} now" for name in changed)
-        raise CampaignError(
-            f"{trial_dir / SPEC_FILE}: was run with other settings ({what}); choose another --runs"
-        )
+    if not changed:
+        return
+    if "submission_sha256" in changed:
+        what = f"was run with other files of {spec.submission_name}: they were edited since"
+    else:
+        settings = (f"{name}: {before[name]!r} before, {now[name]!r} now" for name in changed)
+        what = f"was run with other settings ({'; '.join(settings)})"
+    raise CampaignError(
+        f"{trial_dir / SPEC_FILE}: {what}; choose another folder with --runs, or delete "
+        f"{trial_dir.parents[2]}"
+    )
 
 
 @dataclass(frozen=True)

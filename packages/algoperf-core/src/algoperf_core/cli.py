@@ -172,8 +172,8 @@ def _run(options: argparse.Namespace) -> int:
     console = Console(stderr=False)
     trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
     console.print(
-        f"{benchmark.name}: {len(trial_dirs)} trials of {len(campaign.submissions)} submissions, "
-        f"logs in {campaign.runs}",
+        f"{benchmark.name}: {_counted(len(trial_dirs), 'trial')} of "
+        f"{_counted(len(campaign.submissions), 'submission')}, logs in {campaign.runs}",
         highlight=False,
         soft_wrap=True,
     )
@@ -181,6 +181,10 @@ def _run(options: argparse.Namespace) -> int:
         complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
     _show_leaderboard(options, campaign.runs)
     return 0 if complete else EXIT_UNFINISHED
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
