@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from algoperf_core.errors import SubmissionError
+from algoperf_core.published import install_aliases
 from algoperf_core.registry import SUBMISSIONS, installed
 from algoperf_core.spec import FRAMEWORKS, Framework
 from algoperf_core.submission import (
@@ -202,6 +203,7 @@ def load(source: SubmissionSource, framework: Framework) -> Submission:
             framework.
     """
     path = source.files[framework]
+    install_aliases()
     if source.module is not None:
         module = importlib.import_module(f"{source.module}.{path.stem}")
     else:

@@ -46,7 +46,7 @@ class ToyWorkload(spec.Workload):
         batch = {name: self.to_device(values) for name, values in examples(split).items()}
         logits, _ = self.model_fn(params, batch, None, spec.ForwardPassMode.EVAL, None, False)
         loss = self.loss_fn(batch["targets"], logits)
-        return {"loss": float(loss["summed"]) / num_examples}
+        return {"loss": loss["summed"].item() / num_examples}
 
 
 class JaxToy(ToyWorkload):
