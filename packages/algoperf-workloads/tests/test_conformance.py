@@ -9,7 +9,12 @@ from algoperf_core.spec import ParameterType
 from algoperf_toy.definition import DATASET, GOAL, TOY
 from algoperf_workloads import ArraySpec, testing
 from algoperf_workloads.parameter_types import ParameterRule
-from algoperf_workloads.testing import CHECKS, Subject, check_workload
+from algoperf_workloads.testing import (
+    CHECKS,
+    Subject,
+    available_compile_backend,
+    check_workload,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -17,6 +22,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture(scope="module")
 def subject(data_dir):
     return Subject(TOY, GOAL, data_dir, compile_backend="aot_eager")
+
+
+@pytest.mark.parametrize(
+    ("compilers", "backend"),
+    [({"g++"}, "inductor"), ({"clang++"}, "inductor"), (set(), "aot_eager")],
+)
+def test_machine_without_a_compiler_checks_the_traced_graphs(monkeypatch, compilers, backend):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
+    assert available_compile_backend() == backend
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,7 +44,8 @@ class Subject:
         data_dir: Where its data are, or will be prepared.
         batch_size: Number of examples that passes are compared on.
         rtol: Largest difference of two values, relative to the largest value of their array.
-        compile_backend: Backend of `torch.compile`; `inductor` is what training uses.
+        compile_backend: Backend of `torch.compile`; by default `inductor`, which training uses, or where it
+            has no C++ compiler `aot_eager`, which traces the same graphs.
     """
 
     definition: WorkloadDefinition
@@ -50,7 +53,7 @@ class Subject:
     data_dir: str
     batch_size: int = 16
     rtol: float = 2e-5
-    compile_backend: str = "inductor"
+    compile_backend: str = field(default_factory=lambda: available_compile_backend())
     _torch_models: list[Any] = field(default_factory=list, repr=False)
 
     @cached_property
@@ -117,6 +120,13 @@ class Subject:
         assert difference <= self.rtol * max(scale, least_scale), (
             f"{what}: differ by {difference:.3g}, values are up to {scale:.3g} (rtol {self.rtol:g})"
         )
+
+
+def available_compile_backend() -> str:
+    """The best backend of `torch.compile` that works on the CPU of this machine."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++")
+    found = any(shutil.which(compiler) for compiler in compilers if compiler)
+    return "inductor" if found else "aot_eager"
 
 
 Check = Callable[[Subject], None]
