@@ -18,6 +18,7 @@ from algoperf_core.cli import main
 from algoperf_core.errors import CampaignError, SearchSpaceError, SubmissionError, WorkloadError
 from algoperf_core.executors import LocalExecutor
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.registry import workload_provider
 from algoperf_core.trial import run_trial
 from algoperf_core.trial_spec import OUTCOME_FILE, read_result, read_spec, write_json
 from algoperf_scoring import UnknownNameError, load_benchmark
@@ -408,6 +409,38 @@ def test_trial_whose_submission_raises_has_crashed_and_says_why(campaign, tmp_pa
     assert result.outcome is Outcome.CRASHED
     assert result.message == "ZeroDivisionError: oops"
     assert (trial_dir / "measurements.csv").exists()
+
+
+def test_trial_that_fails_before_its_submission_is_involved_has_no_outcome(campaign, monkeypatch):
+    def init_model_fn(self, rng):
+        raise FileNotFoundError("no data here")
+
+    workload = workload_provider("toy").create("jax", None)
+    monkeypatch.setattr(type(workload), "init_model_fn", init_model_fn)
+    trial_dir = campaign.prepare()[0]
+    with pytest.raises(FileNotFoundError):
+        run_trial(trial_dir)
+    assert read_result(trial_dir) is None
+
+
+def test_submission_that_fails_in_its_set_up_has_crashed(campaign, tmp_path):
+    text = SLOW.replace("functions.init_optimizer_state", "lambda *arguments: 1 / 0")
+    trial_dir = trial_of(campaign, text, tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        run_trial(trial_dir)
+    assert read_result(trial_dir).outcome is Outcome.CRASHED
+
+
+def test_trial_that_could_not_begin_stops_the_campaign_with_the_reason(campaign):
+    class Broken(FakeExecutor):
+        def start(self, trial_dir, slot):
+            (trial_dir / "console.log").write_text(
+                "Traceback ...\nFileNotFoundError: no data here\n"
+            )
+            return super().start(trial_dir, slot)
+
+    with pytest.raises(CampaignError, match="FileNotFoundError: no data here"):
+        run(campaign, Broken(script={0: 1}))
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ class TrainingRun:
             "last_step_end_time": None,
         }
         self.global_step = 0
+        self.submission_involved = False  # whether what goes wrong may be the submission's doing
 
     def run(self) -> TrialResult:
         """Trains until the targets, the budget or the submission itself ends it."""
@@ -195,6 +196,7 @@ class TrainingRun:
         self._queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
         workload.attach_metrics_logger(self._recorder)
+        self.submission_involved = True
         self._optimizer_state = self._submission.init_optimizer_state(
             workload, self._params, self._model_state, plan.hyperparameters, self._key("optimizer")
         )

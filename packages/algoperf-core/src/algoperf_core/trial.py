@@ -46,7 +46,8 @@ EXIT_INTERRUPTED = 130
 class OutcomeRecord:
     """Writes the outcome of a trial however it ends; errors pass through to the console.
 
-    Input errors leave no outcome: the trial never began, and runs once the input is mended.
+    Input errors, and errors before the submission was involved (missing data, a broken installation), leave
+    no outcome: the trial never began, and runs once they are mended.
     """
 
     def __init__(
@@ -75,8 +76,11 @@ class OutcomeRecord:
     ) -> None:
         if error is None or isinstance(error, AlgoperfError):
             return
+        outcome = self._outcome(error)
+        if outcome is Outcome.CRASHED and not self._run.submission_involved:
+            return
         message = "".join(traceback.format_exception_only(error)).strip()
-        self.write(self._run.result(self._outcome(error), message=message))
+        self.write(self._run.result(outcome, message=message))
 
     def _outcome(self, error: BaseException) -> Outcome:
         if isinstance(error, KeyboardInterrupt):

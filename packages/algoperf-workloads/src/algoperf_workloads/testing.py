@@ -34,6 +34,13 @@ TRAIN, EVAL = ForwardPassMode.TRAIN, ForwardPassMode.EVAL
 TORCH_RNG = np.array([11, 7], np.int32)
 
 
+def available_compile_backend() -> str:
+    """The best backend of `torch.compile` that works on the CPU of this machine."""
+    compilers = (os.environ.get("CXX"), "g++", "clang++")
+    found = any(shutil.which(compiler) for compiler in compilers if compiler)
+    return "inductor" if found else "aot_eager"
+
+
 @dataclass
 class Subject:
     """A workload under test, in both frameworks, with the same parameters.
@@ -53,7 +60,7 @@ class Subject:
     data_dir: str
     batch_size: int = 16
     rtol: float = 2e-5
-    compile_backend: str = field(default_factory=lambda: available_compile_backend())
+    compile_backend: str = field(default_factory=available_compile_backend)
     _torch_models: list[Any] = field(default_factory=list, repr=False)
 
     @cached_property
@@ -120,13 +127,6 @@ class Subject:
         assert difference <= self.rtol * max(scale, least_scale), (
             f"{what}: differ by {difference:.3g}, values are up to {scale:.3g} (rtol {self.rtol:g})"
         )
-
-
-def available_compile_backend() -> str:
-    """The best backend of `torch.compile` that works on the CPU of this machine."""
-    compilers = (os.environ.get("CXX"), "g++", "clang++")
-    found = any(shutil.which(compiler) for compiler in compilers if compiler)
-    return "inductor" if found else "aot_eager"
 
 
 Check = Callable[[Subject], None]
