@@ -293,7 +293,8 @@ def test_real_trial_leaves_every_file_of_the_published_layout(campaign, framewor
     assert not [name for name in meta if "train_mean" in name]
     flags = json.loads((trial_dir / "flags_0.json").read_text())
     assert flags["framework"] == framework
-    assert (flags["hparam_start_index"], flags["hparam_end_index"]) == (0, 1)
+    slice_ = ("num_tuning_trials", "hparam_start_index", "hparam_end_index")
+    assert [flags[name] for name in slice_] == [2, 0, 1]
 
 
 def test_real_trial_accounts_for_its_wall_clock(campaign):
@@ -409,6 +410,26 @@ def test_trial_whose_submission_raises_has_crashed_and_says_why(campaign, tmp_pa
     assert result.outcome is Outcome.CRASHED
     assert result.message == "ZeroDivisionError: oops"
     assert (trial_dir / "measurements.csv").exists()
+
+
+def test_crash_is_charged_up_to_its_moment(campaign, tmp_path):
+    text = SLOW.replace("time.sleep(0.05)", "time.sleep(0.2); raise ZeroDivisionError")
+    trial_dir = trial_of(campaign, text, tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        run_trial(trial_dir)
+    assert read_result(trial_dir).ledger_s["submission"] >= 0.2
+
+
+def test_run_that_cannot_be_scored_is_no_success(campaign, capfd):
+    assert run(campaign, FakeExecutor())
+    (campaign.runs / "other").mkdir()
+    other = replace(campaign.benchmark, name="another")
+    (campaign.runs / "other" / "benchmark.toml").write_text(other.to_toml())
+    options = ["--benchmark", "toy-benchmark", "--runs", str(campaign.runs)]
+    assert main(["run", "toy_optimizer", *options, "--data-dir", str(campaign.data_dir)]) == 2
+    printed = capfd.readouterr()
+    assert "4 of 4 trials are done already" in printed.out
+    assert "benchmark.toml" in printed.err
 
 
 def test_trial_that_fails_before_its_submission_is_involved_has_no_outcome(campaign, monkeypatch):

@@ -100,7 +100,9 @@ def test_finished_trials_are_counted(trial_dirs):
     write_json(trial_dirs[3] / OUTCOME_FILE, TrialResult(outcome=Outcome.DIVERGED).to_dict())
     shown, _, out = display(trial_dirs, terminal=False)
     with shown:
-        shown.finished(trial_dirs[0], TrialResult(outcome=Outcome.DIVERGED, global_step=7))
+        result = TrialResult(outcome=Outcome.DIVERGED, global_step=7)
+        write_json(trial_dirs[0] / OUTCOME_FILE, result.to_dict())
+        shown.finished(trial_dirs[0], result)
         shown.finished(trial_dirs[1], None)
     lines = out.getvalue().splitlines()
     assert lines[0] == "1 of 4 trials are done already."
@@ -108,6 +110,21 @@ def test_finished_trials_are_counted(trial_dirs):
         "[2/4] toy_optimizer / toy / study 0 / trial 1: diverged after 7 steps"
     )
     assert lines[2].startswith("[2/4] toy_optimizer / toy / study 0 / trial 2: was killed")
+
+
+def test_retried_trial_is_not_done_until_it_ends_again(trial_dirs):
+    result = TrialResult(outcome=Outcome.CRASHED, message="oops")
+    write_json(trial_dirs[0] / OUTCOME_FILE, result.to_dict())
+    shown, _, out = display(trial_dirs, terminal=True)
+    with shown:
+        (trial_dirs[0] / OUTCOME_FILE).unlink()
+        shown.started(trial_dirs[0])
+        shown.running([Running(trial_dirs[0], 0, None)])
+        shown._live.refresh()
+        assert "0 of 4 trials done" in out.getvalue()
+        write_json(trial_dirs[0] / OUTCOME_FILE, result.to_dict())
+        shown.finished(trial_dirs[0], result)
+    assert "[1/4] toy_optimizer" in out.getvalue()
 
 
 def test_progress_file_holds_the_last_state_when_the_trial_ends(tmp_path):

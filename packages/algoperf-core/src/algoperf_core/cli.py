@@ -130,14 +130,14 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for group, entries in listed.items():
-        table.add_row(f"[bold]{group}[/bold]")
-        for entry in entries or [{"name": "(none installed)", "package": "", "summary": ""}]:
-            table.add_row(
-                f"  {entry['name']}", f"{entry['summary']} [dim]({entry['package']})[/dim]"
-            )
+        table.add_row(Text(group, style="bold"))
+        for entry in entries:
+            what = Text.assemble(entry["summary"], " ", (f"({entry['package']})", "dim"))
+            table.add_row(Text(f"  {entry['name']}"), what)
     Console(highlight=False).print(table)
     return 0
 
@@ -179,8 +179,8 @@ def _run(options: argparse.Namespace) -> int:
     )
     with CampaignDisplay(trial_dirs, console) as display:
         complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
-    _show_leaderboard(options, campaign.runs)
-    return 0 if complete else EXIT_UNFINISHED
+    scored = _show_leaderboard(options, campaign.runs)
+    return scored or (0 if complete else EXIT_UNFINISHED)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -202,10 +202,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _show_leaderboard(options: argparse.Namespace, runs: Path) -> None:
+def _show_leaderboard(options: argparse.Namespace, runs: Path) -> int:
     from algoperf_scoring.cli import main as score
 
     arguments = [str(runs), "--ruleset", options.ruleset]
     for flag, value in (("--plot", options.plot), ("--json", options.json)):
         arguments += [flag, str(value)] if value else []
-    score(arguments)
+    return score(arguments)

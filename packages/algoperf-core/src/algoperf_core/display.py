@@ -62,8 +62,9 @@ class CampaignDisplay(Watcher):
     ) -> None:
         self._console = console
         self._now = now
+        self._trial_dirs = trial_dirs
         self._total = len(trial_dirs)
-        self._done = sum(is_done(read_result(trial_dir)) for trial_dir in trial_dirs)
+        self._done = self._count_done()
         self._last_lines_at = now()
         self._live = (
             Live(console=console, refresh_per_second=4, transient=True)
@@ -84,6 +85,10 @@ class CampaignDisplay(Watcher):
         if self._live is not None:
             self._live.stop()
 
+    def started(self, trial_dir: Path) -> None:
+        """Counts anew: a trial that is retried is not done any more."""
+        self._done = self._count_done()
+
     def running(self, running: Sequence[Running]) -> None:
         """Refreshes the table, or prints lines now and then."""
         if self._live is not None:
@@ -96,8 +101,11 @@ class CampaignDisplay(Watcher):
 
     def finished(self, trial_dir: Path, result: TrialResult | None) -> None:
         """Prints how a trial ended."""
-        self._done += is_done(result)
+        self._done = self._count_done()
         self._line(trial_dir, describe_result(result))
+
+    def _count_done(self) -> int:
+        return sum(is_done(read_result(trial_dir)) for trial_dir in self._trial_dirs)
 
     def _line(self, trial_dir: Path, text: str) -> None:
         width = len(str(self._total))

@@ -14,6 +14,7 @@ from algoperf_core import machine
 from algoperf_core.backends import Backend
 from algoperf_core.spec import Workload
 from algoperf_core.trial_spec import TrialSpec, write_json
+from algoperf_scoring import Benchmark
 
 # Files of an attempt that ended before its trial did. A trial without checkpoints starts afresh.
 STALE_PATTERNS = (
@@ -33,12 +34,15 @@ def clear_unfinished(trial_dir: Path) -> None:
             path.unlink()
 
 
-def describe_trial(trial_dir: Path, spec: TrialSpec, workload: Workload, backend: Backend) -> None:
+def describe_trial(
+    trial_dir: Path, spec: TrialSpec, benchmark: Benchmark, workload: Workload, backend: Backend
+) -> None:
     """Writes the JSON files of a trial."""
     if spec.hyperparameters is not None:
         write_json(trial_dir / "hparams.json", spec.hyperparameters)
     write_json(trial_dir / "meta_data_0.json", meta_data(spec, workload, backend))
-    write_json(trial_dir / "flags_0.json", flags(trial_dir, spec))
+    trials = benchmark.ruleset(spec.ruleset).trials
+    write_json(trial_dir / "flags_0.json", flags(trial_dir, spec, trials))
 
 
 def meta_data(spec: TrialSpec, workload: Workload, backend: Backend) -> dict[str, Any]:
@@ -68,15 +72,21 @@ def workload_facts(workload: Workload) -> dict[str, Any]:
     return facts
 
 
-def flags(trial_dir: Path, spec: TrialSpec) -> dict[str, Any]:
-    """The trial's settings under the published names of the command line's flags."""
+def flags(trial_dir: Path, spec: TrialSpec, trials: int) -> dict[str, Any]:
+    """The trial's settings under the published names of the command line's flags.
+
+    Args:
+        trial_dir: Folder of the trial.
+        spec: The trial.
+        trials: Number of trials of its study, of which it is one.
+    """
     return {
         "submission_path": spec.submission,
         "workload": spec.workload,
         "framework": spec.framework,
         "tuning_ruleset": spec.ruleset,
         "tuning_search_space": spec.search_space,
-        "num_tuning_trials": 1,
+        "num_tuning_trials": trials,
         "hparam_start_index": spec.trial - 1,
         "hparam_end_index": spec.trial,
         "data_dir": spec.data_dir,

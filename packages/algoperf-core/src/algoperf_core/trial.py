@@ -62,7 +62,6 @@ class OutcomeRecord:
         """Writes the last row of the measurements and the outcome."""
         submission_s = self._run.ledger.seconds(Account.SUBMISSION)
         self._measurements.append_final(submission_s, self._run.global_step)
-        self._run.ledger.charge()
         write_json(self._path, result.to_dict())
 
     def __enter__(self) -> OutcomeRecord:
@@ -79,6 +78,7 @@ class OutcomeRecord:
         outcome = self._outcome(error)
         if outcome is Outcome.CRASHED and not self._run.submission_involved:
             return
+        self._run.ledger.charge()
         message = "".join(traceback.format_exception_only(error)).strip()
         self.write(self._run.result(outcome, message=message))
 
@@ -103,7 +103,7 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
     clear_unfinished(trial_dir)
     backend = load_backend(spec.framework)
     plan = _plan(spec, benchmark)
-    describe_trial(trial_dir, spec, plan.workload, backend)
+    describe_trial(trial_dir, spec, benchmark, plan.workload, backend)
     measurements = Measurements(trial_dir)
     goal = plan.workload.goal
     start = Snapshot(0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target)
