@@ -1,59 +1,79 @@
-"""Scoring a competition's worth of logs, side by side with reading the same bytes.
+"""The whole command, imports included, side by side with a program that only reads the files.
 
 Run with: pytest packages/algoperf-scoring/benchmarks --benchmark-group-by=group
+Processor time and peak memory of each process are in `extra_info` of the JSON
+(--benchmark-json=FILE), and are printed with -s.
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from algoperf_scoring import load_benchmark, score_logs
-
-BENCHMARK = load_benchmark("algoperf-v0.5")
-SUBMISSIONS, STUDIES, TRIALS, EVALUATIONS = 2, 5, 5, 60
-OTHER_COLUMNS = 12
-
-
-def measurements(metric: str, target: float, rng: np.random.Generator) -> str:
-    """A file as wide as the published ones, whose last evaluation is at the target."""
-    columns = ["global_step", "score", f"validation/{metric}"]
-    columns += [f"train/metric_{index}" for index in range(OTHER_COLUMNS)]
-    times = np.cumsum(rng.uniform(60.0, 90.0, EVALUATIONS))
-    lines = [",".join(columns)]
-    for step, seconds in enumerate(times.tolist()):
-        value = target if step == EVALUATIONS - 1 else float("nan")
-        cells = [seconds, value, *rng.normal(size=OTHER_COLUMNS).tolist()]
-        lines.append(",".join((str(step), *map(repr, cells))))
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root, rng = tmp_path_factory.mktemp("logs"), np.random.default_rng(0)
-    for submission in range(SUBMISSIONS):
-        for study in range(STUDIES):
-            for name in BENCHMARK.scored:
-                workload = BENCHMARK.workload(name)
-                for trial in range(1, TRIALS + 1):
-                    place = f"sub_{submission}/study_{study}/{name}_jax/trial_{trial}"
-                    (root / place).mkdir(parents=True)
-                    text = measurements(workload.metric, workload.validation_target, rng)
-                    (root / place / "eval_measurements.csv").write_text(text)
-    return root
+READ = """
+import os, sys
+total = 0
+for folder, _, files in os.walk(sys.argv[1]):
+    for name in files:
+        with open(os.path.join(folder, name), "rb") as file:
+            total += len(file.read())
+assert total
+"""
+SCORE = "import sys; from algoperf_scoring.cli import main; sys.exit(main(sys.argv[1:]))"
+# Linux tells the peak of the program that runs now; that of the process includes its parent's.
+PEAK = """
+import atexit, sys
+def peak():
+    with open("/proc/self/status") as status:
+        sys.stderr.write(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+atexit.register(peak)
+"""
+PROGRAMS = {"read the bytes": (READ,), "score": (SCORE, "--quiet-notes", "--benchmark")}
 
 
-def read_all(root: Path) -> int:
-    """The baseline: what scoring cannot do without."""
-    return sum(len(path.read_text()) for path in root.rglob("eval_measurements.csv"))
+def run(code: str, *arguments: str) -> tuple[float, float]:
+    """Runs Python on a program; returns processor time in seconds and peak memory in MiB."""
+    command = [sys.executable, "-c", PEAK + code, *arguments]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    # As installed, with compiled modules.
+    settings = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    with subprocess.Popen(command, text=True, env=settings, **pipes) as process:
+        peak_kib = int(process.stderr.read())
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime, peak_kib / 1024
 
 
-@pytest.mark.benchmark(group="700 trials of 60 evaluations")
-def test_reading_the_bytes(benchmark, logs):
-    assert benchmark(read_all, logs) > 0
+def measure(benchmark, *arguments: str, rounds: int = 5) -> None:
+    used = []
+    benchmark.pedantic(lambda: used.append(run(*arguments)), rounds=rounds, warmup_rounds=1)
+    cpu_s, peak_mib = (sorted(values)[len(values) // 2] for values in zip(*used, strict=True))
+    benchmark.extra_info.update(cpu_s=round(cpu_s, 3), peak_mib=round(peak_mib, 1))
+    sys.stdout.write(f"\n{benchmark.name}: {cpu_s:.3f} s CPU, {peak_mib:.1f} MiB\n")
 
 
-@pytest.mark.benchmark(group="700 trials of 60 evaluations")
-def test_scoring(benchmark, logs):
-    leaderboard = benchmark(score_logs, logs, BENCHMARK)
-    assert leaderboard.times.trials_reached.sum() == 700
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("version", ["v05", "v06"])
+def test_published_logs(benchmark, published_logs, version: str, program: str):
+    benchmark.group = f"published logs {version}, whole process"
+    code, *options = PROGRAMS[program]
+    name = {"v05": "algoperf-v0.5", "v06": "algoperf-v0.6"}[version]
+    arguments = [code, str(published_logs(version)), *options, *([name] if options else [])]
+    measure(benchmark, *arguments)
+
+
+@pytest.mark.parametrize("module", ["numpy", "algoperf_scoring"])
+def test_import(benchmark, module: str):
+    benchmark.group = "import, whole process"
+    measure(benchmark, f"import {module}", rounds=20)
+
+
+@pytest.mark.parametrize("submissions", [25, 50, 100, 200])
+def test_many_submissions(benchmark, synthetic_logs, submissions: int):
+    """Time grows with the number of files: 40 of each submission, of 60 evaluations."""
+    benchmark.group = "synthetic submissions, whole process"
+    root: Path = synthetic_logs(submissions)
+    measure(benchmark, SCORE, str(root), "--quiet-notes", "--benchmark", "algoperf-v0.6", rounds=3)

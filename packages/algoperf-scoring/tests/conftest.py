@@ -118,8 +118,7 @@ def published_logs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
             path = _archive(f"published_logs_{version}_external.tar.xz")
             folder = tmp_path_factory.mktemp(version)
             with tarfile.open(path) as archive:
-                wanted = (m for m in archive if not m.name.endswith("meta_data_0.json"))
-                archive.extractall(folder, members=wanted, filter="data")
+                archive.extractall(folder, filter="data")
             unpacked[benchmark] = folder / "external_tuning"
         return unpacked[benchmark]
 

@@ -1,6 +1,8 @@
 """Reading definitions: composition, and refusals that name file and field."""
 
 import math
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -29,7 +31,9 @@ MAXIMIZE = BenchmarkWorkload("digits", "accuracy", "maximize", 0.9)
         (MINIMIZE, 0.5, True),
         (MINIMIZE, 0.51, False),
         (MINIMIZE, math.nan, False),
-        (MINIMIZE, -math.inf, True),
+        (MINIMIZE, -math.inf, False),
+        (MINIMIZE, math.inf, False),
+        (MAXIMIZE, math.inf, False),
         (MAXIMIZE, 0.91, True),
         (MAXIMIZE, 0.9, True),
         (MAXIMIZE, 0.89, False),
@@ -270,6 +274,48 @@ def test_two_distributions_cannot_bring_the_same_benchmark(install):
     install(Point("twice", "one", "first"), Point("twice", "two", "second"))
     with pytest.raises(DefinitionError, match="'twice' is brought by 'first' and by 'second'"):
         load_benchmark("twice")
+    assert definitions_module.available_benchmarks() == {"twice": "first, second"}
+
+
+def test_a_name_that_two_distributions_bring_does_not_hide_the_others(
+    tmp_path, monkeypatch, install, definition
+):
+    package = tmp_path / "other_party"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "good.toml").write_text(definition)
+    monkeypatch.syspath_prepend(tmp_path)
+    twice = [Point("twice", package, package) for package in ("one", "two")]
+    install(*twice, Point("good", "other_party", "other-party"))
+    assert load_benchmark("good").name == "small"
+
+
+def test_a_built_in_name_goes_before_another_distributions(install):
+    install(Point("algoperf-v0.6", "no_such_package", "third-party"))
+    assert load_benchmark("algoperf-v0.6").name == "algoperf-v0.6"
+
+
+@pytest.mark.parametrize("name", ["../benchmarks/algoperf-v0.6", "", ".", "a" * 5000, "a\0b"])
+def test_a_name_is_no_path_among_the_built_in_ones(install, name):
+    install()
+    with pytest.raises(UnknownNameError):
+        load_benchmark(name)
+
+
+LIGHT = """
+import sys, numpy
+from algoperf_scoring.benchmark import load_benchmark
+print([name for name in ("tomllib", "importlib.resources", "json") if name in sys.modules])
+load_benchmark("algoperf-v0.6")
+print("importlib.metadata" in sys.modules)
+"""
+
+
+def test_a_built_in_benchmark_is_read_without_a_look_at_what_is_installed():
+    command = [sys.executable, "-c", LIGHT]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.split("\n")[1] == "False"
+    assert "tomllib" not in output
 
 
 names = st.text(min_size=1, max_size=12).filter(lambda text: "\r" not in text)

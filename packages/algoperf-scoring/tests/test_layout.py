@@ -1,11 +1,10 @@
 """Names of folders, and where submissions are."""
 
-from pathlib import Path
-
 import pytest
 
 from algoperf_scoring import LogError
 from algoperf_scoring.layout import (
+    Folder,
     find_submissions,
     subfolders,
     trial_folders,
@@ -24,10 +23,11 @@ from algoperf_scoring.layout import (
         ("trial", None),
         ("my_trial_1", None),
         ("Trial_1", None),
+        ("trial_٣", None),
     ],
 )
 def test_a_trial_folder_starts_with_trial_and_its_number(name, number):
-    assert trial_number(Path("workload_jax") / name) == number
+    assert trial_number(name) == number
 
 
 @pytest.mark.parametrize(
@@ -48,31 +48,49 @@ def test_subfolders_are_sorted_without_files_and_hidden_ones(tree):
     for name in ("b", "a", ".hidden", "c"):
         tree.folder(name)
     (tree.root / "aa").touch()
-    assert [folder.name for folder in subfolders(tree.root)] == ["a", "b", "c"]
+    assert [folder.name for folder in subfolders(str(tree.root))] == ["a", "b", "c"]
 
 
 def test_a_linked_folder_is_a_folder(tree):
     tree.folder("real/inner")
     (tree.root / "linked").symlink_to("real")
-    assert [folder.name for folder in subfolders(tree.root)] == ["linked", "real"]
+    folders = subfolders(str(tree.root))
+    assert [(folder.name, folder.link) for folder in folders] == [("linked", True), ("real", False)]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tree):
     with pytest.raises(LogError, match=r"gone: cannot list this folder: No such file"):
-        subfolders(tree.root / "gone")
+        subfolders(str(tree.root / "gone"))
 
 
 def test_trials_are_in_order_of_their_number_not_of_their_name(tree):
     for number in (10, 2, 1):
         tree.folder(f"digits_jax/trial_{number}")
     tree.folder("digits_jax/checkpoints")
-    assert [number for number, _ in trial_folders(tree.root / "digits_jax")] == [1, 2, 10]
+    trials, others = trial_folders(str(tree.root / "digits_jax"))
+    assert [number for number, _ in trials] == [1, 2, 10]
+    assert [(kind, folder.name) for kind, folder in others] == [("no_trial", "checkpoints")]
+
+
+def test_of_folders_with_one_number_the_plainest_counts(tree):
+    for name in ("trial_1_old", "trial_01", "trial_1", "trial_2_resumed"):
+        tree.folder(f"digits_jax/{name}")
+    trials, others = trial_folders(str(tree.root / "digits_jax"))
+    assert [(number, folder.name) for number, folder in trials] == [
+        (1, "trial_1"),
+        (2, "trial_2_resumed"),
+    ]
+    assert [(kind, folder.name) for kind, folder in others] == [
+        ("same_trial", "trial_01"),
+        ("same_trial", "trial_1_old"),
+    ]
 
 
 def test_a_tree_of_submissions_is_told_from_one_submission(tree):
     tree.folder("sub/study_0/digits_jax/trial_1")
-    assert find_submissions(tree.root) == ({"sub": [tree.root / "sub"]}, ())
-    assert find_submissions(tree.root / "sub") == ({"sub": [tree.root / "sub"]}, ())
+    expected = {"sub": [Folder("sub", str(tree.root / "sub"), False)]}
+    assert find_submissions(tree.root) == (expected, ())
+    assert find_submissions(tree.root / "sub") == (expected, ())
 
 
 def test_stray_trials_do_not_make_a_tree_look_like_one_submission(tree):
@@ -85,10 +103,12 @@ def test_only_a_whole_time_stamp_is_one(tree):
     stamped = "adam-2026-11-22-10-20-30"
     for name in (stamped, "adam-2026-11-22", "adam-v2"):
         tree.folder(f"{name}/study_0/digits_jax/trial_1")
-    submissions, notes = find_submissions(tree.root)
+    submissions, findings = find_submissions(tree.root)
     assert list(submissions) == ["adam", "adam-2026-11-22", "adam-v2"]
-    assert submissions["adam"] == [tree.root / stamped]
-    assert notes == (f"time-stamped folder counted to its submission: {stamped} counts as adam",)
+    assert [folder.name for folder in submissions["adam"]] == [stamped]
+    assert [found.message for found in findings] == [
+        f"time-stamped folder counted to its submission: {stamped} (counts as adam)"
+    ]
 
 
 def test_a_file_is_no_tree(tmp_path):

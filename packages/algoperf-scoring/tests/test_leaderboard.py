@@ -1,8 +1,9 @@
 import json
+import sys
 
 import pytest
 
-from algoperf_scoring import AlgoperfError, __version__, score_logs
+from algoperf_scoring import AlgoperfError, RuleViolationError, __version__, score_logs
 
 
 @pytest.fixture
@@ -73,5 +74,50 @@ def test_the_dictionary_is_strict_json_with_none_for_what_is_missing(logs, bench
     assert result["trials"]["lost"] == {"digits": 1, "wine": 0}
     assert result["trials_reached"]["fast"] == {"digits": 1, "wine": 1}
     assert result["ranks"] == {"fast": 1, "slow": 2, "lost": 3}
-    assert result["notes"] == ["scored workload without measurements: lost/wine"]
+    assert [found["message"] for found in result["findings"]] == [
+        "trial with a single evaluation: fast/study_0/wine_jax/trial_1",
+        "trial with a single evaluation: lost/study_0/digits_jax/trial_1",
+        "trial with a single evaluation: slow/study_0/wine_jax/trial_1",
+        "scored workload without measurements: lost/wine",
+    ]
+    assert [found["severity"] for found in result["findings"]] == [*["note"] * 3, "violation"]
+    assert result["missed_until_s"]["fast"] == {"digits": 5.0, "wine": 0.0}
+    assert result["ties"] == {"digits": [["fast", "slow"]], "wine": [["fast", "slow"]]}
+    verdicts = {(row["submission"], row["workload"]): row["verdict"] for row in result["audit"]}
+    assert verdicts["lost", "digits"] == "target missed"
+    assert verdicts["lost", "wine"] == "no measurements"
     assert result["scoring"]["study_time"] == "earliest_evaluation"
+
+
+def test_ratios_may_be_to_a_reference(logs, benchmark_small):
+    leaderboard = score_logs(logs, benchmark_small, method="exact", reference="slow")
+    assert leaderboard.to_dict()["ratios"]["fast"] == {"digits": 0.5, "wine": 0.5}
+    assert leaderboard.to_dict()["scores"] == {"fast": 1.0, "slow": 1.0, "lost": 0.0}
+    with pytest.raises(AlgoperfError, match="reference submission 'slo': did you mean 'slow'"):
+        score_logs(logs, benchmark_small, reference="slo")
+
+
+def test_strict_scoring_lists_every_violation(logs, benchmark_small):
+    with pytest.raises(RuleViolationError) as caught:
+        score_logs(logs, benchmark_small, strict=True)
+    assert str(caught.value) == (
+        "1 violation of the benchmark's rules:\n  scored workload without measurements: lost/wine"
+    )
+    assert score_logs(logs, benchmark_small, strict=True, exclude=["lost"]).ranks == (1, 2)
+
+
+def test_results_become_data_frames_where_pandas_is(logs, benchmark_small):
+    pandas = pytest.importorskip("pandas")
+    leaderboard = score_logs(logs, benchmark_small, method="exact")
+    frame = leaderboard.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.index) == ["fast", "slow", "lost"]
+    assert frame.loc["slow", "wine"] == 2.0
+    assert leaderboard.times.to_pandas().loc["fast", "digits"] == 10.0
+    assert len(leaderboard.trials.to_pandas()) == 5
+
+
+def test_without_pandas_its_name_is_told(logs, benchmark_small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(AlgoperfError, match="pip install pandas"):
+        score_logs(logs, benchmark_small).to_pandas()

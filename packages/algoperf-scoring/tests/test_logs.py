@@ -14,6 +14,7 @@ from algoperf_scoring import (
     read_logs,
     score_logs,
 )
+from algoperf_scoring.logs import submissions_in
 
 ROWS = [(10.0, 0.5), (20.0, 0.95)]
 
@@ -26,6 +27,10 @@ def paths(logs):
         for study, trials in studies.items()
         for trial in trials
     }
+
+
+def messages(logs):
+    return [finding.message for finding in logs.findings]
 
 
 def test_trials_are_found_by_submission_workload_and_study(tree, benchmark_small):
@@ -74,10 +79,11 @@ def test_a_trial_without_measurements_is_noted_and_not_there(tree, benchmark_sma
     tree.folder("sub/study_1/digits_jax/trial_1")
     logs = read_logs(tree.root, benchmark_small)
     assert list(logs.studies("sub", "digits")) == ["study_0"]
-    assert logs.notes[:2] == (
+    assert messages(logs) == [
         "trial without eval_measurements.csv: sub/study_0/digits_jax/trial_2",
         "trial without eval_measurements.csv: sub/study_1/digits_jax/trial_1",
-    )
+    ]
+    assert logs.folders == {"sub": {"digits": 3}}
 
 
 def test_a_file_without_header_is_noted_and_not_there(tree, benchmark_small):
@@ -85,7 +91,7 @@ def test_a_file_without_header_is_noted_and_not_there(tree, benchmark_small):
     tree.trial("sub/study_0/digits_jax/trial_2", ROWS).write_text("")
     logs = read_logs(tree.root, benchmark_small)
     assert paths(logs) == {("sub", "digits", "study_0", 1)}
-    assert "no complete header: sub/study_0/digits_jax/trial_2" in logs.notes[0]
+    assert "no complete header: sub/study_0/digits_jax/trial_2" in messages(logs)[0]
 
 
 def test_stray_trials_under_a_study_are_ignored_with_a_note(tree, benchmark_small):
@@ -93,7 +99,9 @@ def test_stray_trials_under_a_study_are_ignored_with_a_note(tree, benchmark_smal
     tree.trial("sub/study_0/trial_1", ROWS)
     logs = read_logs(tree.root, benchmark_small)
     assert paths(logs) == {("sub", "digits", "study_0", 1)}
-    assert logs.notes[0] == "trial folder outside a workload folder ignored: sub/study_0/trial_1"
+    assert (
+        messages(logs)[0] == "trial folder outside a workload folder ignored: sub/study_0/trial_1"
+    )
 
 
 def test_a_workload_that_is_known_but_not_scored_is_ignored_with_a_note(tree, benchmark_small):
@@ -103,10 +111,10 @@ def test_a_workload_that_is_known_but_not_scored_is_ignored_with_a_note(tree, be
     tree.folder("sub/study_1/spare_jax/trial_2")
     logs = read_logs(tree.root, benchmark_small)
     assert list(logs.trials["sub"]) == ["digits"]
-    assert logs.notes[:2] == (
+    assert messages(logs) == [
         "trial without eval_measurements.csv: sub/study_1/spare_jax/trial_2",
         "workload ignored because the benchmark does not score it: sub/spare (2 studies)",
-    )
+    ]
 
 
 def test_folders_without_trials_are_ignored_with_a_note(tree, benchmark_small):
@@ -115,8 +123,8 @@ def test_folders_without_trials_are_ignored_with_a_note(tree, benchmark_small):
     tree.folder("plots/png")
     logs = read_logs(tree.root, benchmark_small)
     assert logs.submissions == ("sub",)
-    assert "folder without trials ignored: sub/study_0/traces" in logs.notes
-    assert "folder without trials ignored: plots" in logs.notes
+    assert "folder without trials ignored: sub/study_0/traces" in messages(logs)
+    assert "folder without trials ignored: plots" in messages(logs)
 
 
 def test_a_submission_whose_trials_all_lack_measurements_is_still_scored(tree, benchmark_small):
@@ -126,21 +134,6 @@ def test_a_submission_whose_trials_all_lack_measurements_is_still_scored(tree, b
         "good": 0.5,
         "crashed": 0.0,
     }
-
-
-def test_wrong_numbers_of_studies_and_trials_are_noted_when_a_ruleset_is_given(
-    tree, benchmark_small
-):
-    for trial in (1, 2):
-        tree.trial(f"sub/study_0/digits_jax/trial_{trial}", ROWS)
-    tree.trial("sub/study_1/digits_jax/trial_1", ROWS)
-    assert read_logs(tree.root, benchmark_small, ruleset="external").notes == (
-        "unexpected number of studies: sub/digits has 2, the ruleset 'external' has 1",
-        "unexpected number of trials in a study: sub/digits/study_0 has 2, "
-        "the ruleset 'external' has 1",
-        "scored workload without measurements: sub/wine",
-    )
-    assert len(read_logs(tree.root, benchmark_small).notes) == 1
 
 
 def test_time_stamped_folders_count_to_their_submission(tree, benchmark_small):
@@ -153,7 +146,7 @@ def test_time_stamped_folders_count_to_their_submission(tree, benchmark_small):
         ("sub", "digits", "study_0", 2),
         ("alone", "digits", "study_0", 1),
     }
-    assert sum(text.startswith("time-stamped folder") for text in logs.notes) == 2
+    assert sum(text.startswith("time-stamped folder") for text in messages(logs)) == 2
 
 
 def test_the_same_trial_in_two_time_stamped_folders_is_refused(tree, benchmark_small):
@@ -282,3 +275,48 @@ def test_a_broken_copy_is_named(tree):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(LogError, match=rf"{path}: cannot be read"):
         read_benchmark(tree.root)
+
+
+def test_a_definition_in_logs_may_only_build_on_installed_benchmarks(tree, tmp_path, definition):
+    (tmp_path / "secret.toml").write_text(definition)
+    text = f'name = "mine"\nextends = "{tmp_path}/secret.toml"\n'
+    (tree.folder("one") / "benchmark.toml").write_text(text)
+    with pytest.raises(AlgoperfError, match="extends"):
+        read_benchmark(tree.root)
+
+
+def test_several_roots_are_read_together(tree, benchmark_small):
+    for root, name in (("a", "one"), ("b", "two")):
+        tree.trial(f"{root}/{name}/study_0/digits_jax/trial_1", ROWS)
+    roots = [tree.root / "a", tree.root / "b" / "two"]
+    assert read_logs(roots, benchmark_small).submissions == ("one", "two")
+    assert submissions_in(roots) == ("one", "two")
+
+
+def test_two_roots_with_the_same_submission_are_refused(tree, benchmark_small):
+    for root in ("a", "b"):
+        tree.trial(f"{root}/one/study_0/digits_jax/trial_1", ROWS)
+    with pytest.raises(LogError, match=r"b/one and .*a/one are both called 'one'; rename one"):
+        read_logs([tree.root / "a", tree.root / "b"], benchmark_small)
+
+
+def test_links_are_followed_and_found(tree, benchmark_small):
+    path = tree.trial("sub/study_0/digits_jax/trial_1", ROWS)
+    (tree.root / "sub/study_0/digits_jax/trial_2").symlink_to("trial_1")
+    (tree.folder("sub/study_0/digits_jax/trial_3") / path.name).symlink_to(path)
+    logs = read_logs(tree.root, benchmark_small)
+    assert len(paths(logs)) == 3
+    assert messages(logs) == [
+        "symbolic link followed: sub/study_0/digits_jax/trial_2",
+        "symbolic link followed: sub/study_0/digits_jax/trial_3/eval_measurements.csv",
+    ]
+
+
+def test_of_trial_folders_with_one_number_one_is_read(tree, benchmark_small):
+    tree.trial("sub/study_0/digits_jax/trial_1", ROWS)
+    tree.trial("sub/study_0/digits_jax/trial_1_old", ROWS)
+    logs = read_logs(tree.root, benchmark_small)
+    assert paths(logs) == {("sub", "digits", "study_0", 1)}
+    assert messages(logs) == [
+        "trial folder ignored because another has its number: sub/study_0/digits_jax/trial_1_old"
+    ]

@@ -1,24 +1,36 @@
-import io
+"""What the tables of a leaderboard and its analysis say."""
 
 import pytest
-from rich.console import Console
 
 from algoperf_scoring import Benchmark, score_logs
-from algoperf_scoring.tables import format_seconds, print_leaderboard
+from algoperf_scoring.analysis import analyse
+from algoperf_scoring.errors import AlgoperfError
+from algoperf_scoring.tables import (
+    audit_table,
+    format_seconds,
+    heading,
+    leaderboard_tables,
+    score_table,
+    sensitivity_tables,
+    speedup_table,
+    times_tables,
+    tuning_tables,
+)
+from algoperf_scoring.text_tables import Table, to_text
 
 
 def printed(leaderboard, width: int = 80) -> str:
-    buffer = io.StringIO()
-    print_leaderboard(leaderboard, Console(file=buffer, width=width, highlight=False))
-    return buffer.getvalue()
+    tables = leaderboard_tables(leaderboard, width=width)
+    return heading(leaderboard) + "\n".join(to_text(table, width) for table in tables)
 
 
 @pytest.fixture
 def leaderboard(tree, benchmark_held_out):
     for name, seconds in (("fast", 10.0), ("slow_but_sure", 2000.0)):
         for workload in ("digits", "wine", "digits_noisy"):
-            value = 0.4 if workload == "wine" else 0.95
-            tree.trial(f"{name}/study_0/{workload}_jax/trial_1", [(seconds, value)])
+            good, bad = (0.4, 0.6) if workload == "wine" else (0.95, 0.1)
+            rows = [(seconds - 4.0, bad), (seconds, good)]
+            tree.trial(f"{name}/study_0/{workload}_jax/trial_1", rows)
     tree.trial("lost/study_0/digits_jax/trial_1", [(5.0, 0.1)])
     return score_logs(tree.root, benchmark_held_out, method="exact")
 
@@ -26,6 +38,10 @@ def leaderboard(tree, benchmark_held_out):
 def row(text: str, *starts: str) -> list[list[str]]:
     lines = [line.split() for line in text.splitlines()]
     return [words for words in lines if words[: len(starts)] == list(starts)]
+
+
+def cells(table: Table, name: str) -> tuple[str, ...]:
+    return next(cells for cells in table.rows if name in cells)
 
 
 def test_scores_and_counts_of_reached_workloads_and_trials_are_shown(leaderboard):
@@ -37,9 +53,29 @@ def test_scores_and_counts_of_reached_workloads_and_trials_are_shown(leaderboard
 
 def test_times_are_marked_as_missed_or_not_counted(leaderboard):
     text = printed(leaderboard)
-    assert row(text, "digits") == [["digits", "10.0", "—", "2,000*"]]
-    assert row(text, "digits_noisy") == [["digits_noisy", "10.0", "2,000"]]
+    assert row(text, "digits") == [["digits", "10.0", "—", "2,000*", "4.00"]]
+    assert row(text, "wine") == [["wine", "10.0", "2,000*", "4.00"]]
+    assert row(text, "digits_noisy") == [["digits_noisy", "10.0", "2,000", "4.00"]]
     assert "* not counted: more than 4 times the fastest, or a held-out variant was missed" in text
+
+
+def test_times_that_cannot_be_told_apart_are_marked(tree, benchmark_small):
+    for name, rows in (
+        ("one", [(10.0, 0.1), (20.0, 0.95)]),
+        ("two", [(15.0, 0.1), (25.0, 0.95)]),
+        ("three", [(20.0, 0.1), (22.0, 0.1), (30.0, 0.95)]),
+        ("four", [(30.0, 0.1), (40.0, 0.95)]),
+    ):
+        tree.trial(f"{name}/study_0/digits_jax/trial_1", rows)
+    (table,) = times_tables(score_logs(tree.root, benchmark_small))
+    shown = dict(zip([column.name for column in table.columns], table.rows[0], strict=True))
+    assert shown["resolution"] == "10.0"
+    assert {name: shown[name] for name in ("one", "two", "three", "four")} == {
+        "one": "~20.0",
+        "two": "~25.0",
+        "three": "~30.0",
+        "four": "40.0",
+    }
 
 
 def test_profiles_are_shown_at_a_few_points(leaderboard):
@@ -61,13 +97,18 @@ def test_a_single_workload_is_spoken_of_as_one(tree, definition):
     assert "1 submission on 1 base workload\n" in printed(score_logs(tree.root, alone))
 
 
+def test_a_reference_is_named(leaderboard, tree, benchmark_held_out):
+    board = score_logs(tree.root, benchmark_held_out, reference="slow_but_sure")
+    assert "grid integration, relative to slow_but_sure\n" in heading(board)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("version", ["algoperf-v0.5", "algoperf-v0.6"])
 def test_published_leaderboards_fit_their_width_with_nothing_cut(published_logs, version, width):
     leaderboard = score_logs(published_logs(version), version)
     text = printed(leaderboard, width)
-    assert max(map(len, text.splitlines())) <= width
-    assert "…" not in text
+    lines = text.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("~")) <= width
     for workload in leaderboard.benchmark.scored:
         assert len(row(text, workload)) == text.count("Seconds to target")
     for submission in leaderboard.submissions:
@@ -78,8 +119,8 @@ def test_more_submissions_than_fit_go_into_further_tables(tree, benchmark_small)
     for number in range(12):
         tree.trial(f"submission_{number:02}/study_0/digits_jax/trial_1", [(1234.5, 0.95)])
     text = printed(score_logs(tree.root, benchmark_small))
-    cells = [cell for words in row(text, "digits") for cell in words[1:]]
-    assert cells == ["1,234"] * 12
+    shown = [cell for words in row(text, "digits") for cell in words[1:-1]]
+    assert shown == ["~1,234"] * 12
     assert "Seconds to target, continued" in text
 
 
@@ -91,19 +132,72 @@ def test_names_that_look_like_markup_are_shown_as_they_are(tree, benchmark_small
         assert text.count(name) == 3
 
 
-def test_a_narrow_terminal_folds_names_and_keeps_numbers(leaderboard):
-    lines = printed(leaderboard, width=50).splitlines()
-    assert max(map(len, lines)) <= 50
-    assert "2,000*" in "\n".join(lines)
-
-
-def test_there_are_no_colours_outside_a_terminal(leaderboard):
-    assert "\x1b" not in printed(leaderboard)
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(70196.7, "70,197"), (123.4, "123"), (12.34, "12.3"), (1.234, "1.23"), (0.0, "0.00")],
 )
 def test_seconds_have_as_many_digits_as_a_reader_needs(seconds, text):
     assert format_seconds(seconds) == text
+
+
+@pytest.fixture
+def analysis(leaderboard):
+    return analyse(leaderboard, resamples=50, speedup_over="fast")
+
+
+def test_an_analysis_adds_intervals_and_ranks(leaderboard, analysis):
+    table = score_table(leaderboard, analysis)
+    assert [column.name for column in table.columns][:5] == [
+        *("#", "submission", "score", "95% interval", "ranks")
+    ]
+    assert cells(table, "fast")[3:5] == ("1.0000 – 1.0000", "1")
+    assert "50 bootstrap resamples, seed 0" in table.legend
+
+
+def test_speedups_are_told_with_their_intervals_or_why_there_is_none(analysis):
+    table = speedup_table(analysis)
+    assert cells(table, "fast") == ("fast", "1.0000", "1.0000 – 1.0000")
+    assert cells(table, "slow_but_sure")[1] == "0.0050"
+    assert cells(table, "lost") == ("lost", "", "")
+    assert "lost has no measurements of wine" in table.legend
+
+
+def test_without_a_submission_to_compare_with_there_are_no_speedups(leaderboard):
+    with pytest.raises(AlgoperfError, match="no speedups; choose one"):
+        speedup_table(analyse(leaderboard, resamples=5))
+
+
+def test_ranks_that_differ_under_other_rules_are_in_brackets(analysis):
+    (table,) = sensitivity_tables(analysis)
+    assert cells(table, "as it is") == ("as it is", "1.0000", "0.0000", "0.0000")
+    scenarios = [cells[0] for cells in table.rows]
+    assert "without wine" in scenarios
+    assert "ratios up to 8" in scenarios
+
+
+def test_a_single_tuning_trial_needs_no_tuning_table(analysis):
+    assert tuning_tables(analysis) == []
+
+
+def test_tuning_tables_say_how_often_k_trials_reach_the_target(tree, benchmark_small):
+    for trial, value in enumerate((0.95, 0.1), start=1):
+        tree.trial(f"sub/study_0/digits_jax/trial_{trial}", [(10.0, value)])
+    board = score_logs(tree.root, benchmark_small)
+    reached, expected = tuning_tables(analyse(board, resamples=5))
+    # Half of the trials reach digits, nobody has measured wine.
+    assert cells(reached, "sub") == ("sub", "25.0%", "50.0%")
+    assert cells(expected, "sub") == ("sub", "", "")
+    board = score_logs(tree.root, benchmark_small.subset(include=["digits"]))
+    reached, expected = tuning_tables(analyse(board, resamples=5))
+    assert cells(reached, "sub") == ("sub", "50.0%", "100.0%")
+    # A miss counts as the budget of 100 s and 1 s.
+    assert cells(expected, "sub") == ("sub", "55.5", "10.0")
+
+
+def test_the_audit_tells_every_submission_and_workload(leaderboard):
+    table = audit_table(leaderboard)
+    assert len(table.rows) == 9
+    assert table.rows[0] == ("fast", "digits", "1/1", "1/1", "1", "counts", "")
+    found = {cells[:2]: cells[5:] for cells in table.rows}
+    assert found["lost", "wine"] == ("no measurements", "scored workload without measurements")
+    assert found["slow_but_sure", "digits"][0] == "200.00 times the fastest, more than 4"

@@ -4,6 +4,7 @@ Plain frozen dataclasses without behaviour beyond reading themselves. `benchmark
 together; `schema.py` makes them from the tables of a TOML file.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -55,8 +56,9 @@ class BenchmarkWorkload:
     variant_of: str | None = None
 
     def meets(self, value: float, target: float) -> bool:
-        """Whether ``value`` is as good as ``target``; equal counts, NaN never does."""
-        return bool(value <= target if self.direction == "minimize" else value >= target)
+        """Whether ``value`` is as good as ``target``; equal counts, NaN and infinity never do."""
+        as_good = value <= target if self.direction == "minimize" else value >= target
+        return bool(as_good) and math.isfinite(value)
 
     def reached_validation(self, metrics: Mapping[str, float]) -> bool:
         """Whether an evaluation's ``validation/<metric>`` meets the validation target."""

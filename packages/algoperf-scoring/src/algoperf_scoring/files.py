@@ -1,7 +1,6 @@
 """Writes files so that nobody ever sees half of one."""
 
 import os
-import secrets
 from pathlib import Path
 
 from algoperf_scoring.errors import OutputError
@@ -9,7 +8,7 @@ from algoperf_scoring.errors import OutputError
 
 def write_text_atomic(path: Path | str, text: str) -> None:
     """Writes UTF-8 text; see `write_bytes_atomic`."""
-    write_bytes_atomic(path, text.encode("utf-8"))
+    write_bytes_atomic(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:
@@ -42,7 +41,7 @@ def write_bytes_atomic(path: Path | str, data: bytes) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
     try:
         # Not tempfile: its files are private, while a result is as readable as others.
         with open(temporary, "xb") as file:

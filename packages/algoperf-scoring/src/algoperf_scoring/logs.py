@@ -4,7 +4,8 @@ Published logs and our own run directories have the same layout. Results never d
 order in which the file system lists folders.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from algoperf_scoring.benchmark import Benchmark
 from algoperf_scoring.errors import AlgoperfError, LogError
-from algoperf_scoring.facts import Ruleset
+from algoperf_scoring.findings import Finding
 from algoperf_scoring.layout import (
+    Folder,
     check_folder,
     find_submissions,
     ruleset_folder,
@@ -23,21 +25,13 @@ from algoperf_scoring.layout import (
     trial_number,
     workload_and_framework,
 )
-from algoperf_scoring.measurements import header_note, read_measurements
+from algoperf_scoring.measurements import read_bytes, read_measurements
 from algoperf_scoring.names import unknown_name
-from algoperf_scoring.notes import (
-    NO_CSV,
-    NO_MEASUREMENTS,
-    NO_TRIALS,
-    NOT_SCORED,
-    STRAY_TRIAL,
-    STUDY_COUNT,
-    TRIAL_COUNT,
-    note,
-)
 
 MEASUREMENTS_FILE = "eval_measurements.csv"
 BENCHMARK_FILE = "benchmark.toml"
+
+Roots = Path | str | Iterable[Path | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +60,18 @@ Studies = Mapping[str, tuple[Trial, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Logs:
-    """All that was read from a log tree.
+    """All that was read from log trees.
 
     Attributes:
       trials: Trials by submission, workload and study, all sorted. Only scored workloads, and
         only trials with measurements; a study without any of them is not there.
-      notes: Every exclusion and irregularity, ``"<kind>: <detail>"`` (see `notes.py`).
+      folders: Number of trial folders by submission and workload, measurements or not.
+      findings: Every exclusion and irregularity.
     """
 
     trials: Mapping[str, Mapping[str, Studies]]
-    notes: tuple[str, ...]
+    folders: Mapping[str, Mapping[str, int]]
+    findings: tuple[Finding, ...]
 
     @property
     def submissions(self) -> tuple[str, ...]:
@@ -86,52 +82,69 @@ class Logs:
         """Returns the studies of a workload; empty if it has no measurements."""
         return self.trials[submission].get(workload, {})
 
+    def each(self) -> Iterator[tuple[str, str, Trial]]:
+        """Yields every trial with its submission and workload."""
+        for submission, workloads in self.trials.items():
+            for workload, studies in workloads.items():
+                for trials in studies.values():
+                    for trial in trials:
+                        yield submission, workload, trial
+
 
 def read_logs(
-    root: Path | str,
+    roots: Roots,
     benchmark: Benchmark,
     *,
     ruleset: str | None = None,
     include: Collection[str] = (),
     exclude: Collection[str] = (),
 ) -> Logs:
-    """Reads a log tree.
+    """Reads log trees.
 
     Args:
-      root: A folder of submissions, the folder of one submission, or an archive with a folder
-        ``<ruleset>_tuning`` for each ruleset.
+      roots: One or several of: a folder of submissions, the folder of one submission, an archive
+        with a folder ``<ruleset>_tuning`` for each ruleset.
       benchmark: Says which workloads are scored, by which metric.
-      ruleset: Name of the ruleset whose numbers of studies and trials are expected; None for no
-        expectation.
+      ruleset: Name of the ruleset to read from an archive; None for roots without rulesets.
       include: Submissions to read; empty for all.
       exclude: Submissions to leave out.
 
     Raises:
-      LogError: If the tree has no trials, a file cannot be read, or a submission has a workload
-        in both frameworks.
+      LogError: If a tree has no trials, a file cannot be read, a submission has a workload in
+        both frameworks, or two roots hold the same submission.
       UnknownNameError: If a workload, submission or ruleset is unknown; suggests the nearest.
     """
-    expected = benchmark.ruleset(ruleset) if ruleset is not None else None
-    found, notes = find_submissions(ruleset_folder(Path(root), ruleset))
-    trials = {}
-    for submission in _chosen(found, include, exclude):
+    if ruleset is not None:
+        benchmark.ruleset(ruleset)
+    found, findings = _find(_paths(roots), ruleset)
+    trials, folders = {}, {}
+    for submission in chosen_names(found, include, exclude):
         reader = _SubmissionReader(submission, benchmark)
         for folder in found[submission]:
             reader.read(folder)
-        if not reader.folders_seen:
-            notes = (*notes, note(NO_TRIALS, submission))
+        findings += reader.findings
+        if not reader.workloads_seen:
+            findings.append(Finding("no_trials", submission, "", submission))
             continue
         trials[submission] = reader.studies_by_workload()
-        odd_counts = _odd_counts(submission, trials[submission], benchmark, expected)
-        notes = (*notes, *reader.notes, *odd_counts)
-    return Logs(trials, notes)
+        folders[submission] = dict(reader.folders)
+    return Logs(trials, folders, tuple(findings))
 
 
-def read_benchmark(root: Path | str) -> Benchmark | None:
+def submissions_in(roots: Roots, ruleset: str | None = None) -> tuple[str, ...]:
+    """Returns the names of the submissions in log trees, sorted, without reading their trials.
+
+    Raises:
+      LogError: As `read_logs`.
+    """
+    return tuple(_find(_paths(roots), ruleset)[0])
+
+
+def read_benchmark(roots: Roots) -> Benchmark | None:
     """Reads the copies of the benchmark definition that run directories carry.
 
     Args:
-      root: A folder of submissions, or the folder of one submission.
+      roots: One or several folders of submissions, or of one submission.
 
     Returns:
       The benchmark, or None if no submission carries one.
@@ -140,10 +153,7 @@ def read_benchmark(root: Path | str) -> Benchmark | None:
       DefinitionError: If a copy is wrong; names file and field.
       LogError: If two copies differ; names both files.
     """
-    root = Path(root)
-    check_folder(root)
-    folders = [root, *subfolders(root)]
-    paths = [path for path in (folder / BENCHMARK_FILE for folder in folders) if path.is_file()]
+    paths = [path for root in _paths(roots) for path in _definitions(root)]
     if not paths:
         return None
     first, *others = [(path, _read_definition(path)) for path in paths]
@@ -156,24 +166,57 @@ def read_benchmark(root: Path | str) -> Benchmark | None:
     return first[1]
 
 
-def _read_definition(path: Path) -> Benchmark:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f"{path}: cannot be read: {error}.") from error
-    return Benchmark.from_toml(text, source=str(path))
-
-
-def _chosen(
+def chosen_names(
     found: Collection[str], include: Collection[str], exclude: Collection[str]
-) -> Iterator[str]:
+) -> list[str]:
+    """Returns the names of submissions that are to be scored.
+
+    Raises:
+      UnknownNameError: If a name is not among those found.
+      AlgoperfError: If none is left.
+    """
     for name in (*include, *exclude):
         if name not in found:
             raise unknown_name("submission", name, found)
     chosen = [name for name in found if (not include or name in include) and name not in exclude]
     if not chosen:
         raise AlgoperfError("no submission is left to score; include more or exclude fewer.")
-    yield from chosen
+    return chosen
+
+
+def _paths(roots: Roots) -> list[Path]:
+    return [Path(roots)] if isinstance(roots, Path | str) else [Path(root) for root in roots]
+
+
+def _find(roots: list[Path], ruleset: str | None) -> tuple[dict[str, list[Folder]], list[Finding]]:
+    found: dict[str, list[Folder]] = {}
+    findings: list[Finding] = []
+    for root in roots:
+        submissions, noted = find_submissions(ruleset_folder(root, ruleset))
+        for name in submissions.keys() & found.keys():
+            raise LogError(
+                f"{submissions[name][0].path} and {found[name][0].path} are both called {name!r}; "
+                "rename one of the folders."
+            )
+        found.update(submissions)
+        findings += noted
+    return dict(sorted(found.items())), findings
+
+
+def _definitions(root: Path) -> Iterator[Path]:
+    check_folder(root)
+    for folder in (root, *(Path(folder.path) for folder in subfolders(str(root)))):
+        path = folder / BENCHMARK_FILE
+        if os.path.exists(path):
+            yield path
+
+
+def _read_definition(path: Path) -> Benchmark:
+    try:
+        text = read_bytes(path, limit=2**20).decode("utf-8")
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise LogError(f"{path}: cannot be read: {error}.") from error
+    return Benchmark.from_toml(text, source=str(path), trusted=False)
 
 
 @dataclass
@@ -182,121 +225,110 @@ class _SubmissionReader:
 
     submission: str
     benchmark: Benchmark
-    notes: list[str] = field(default_factory=list)
-    folders_seen: int = 0
-    _trials: dict[str, dict[str, dict[str, Trial]]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    folders: dict[str, int] = field(default_factory=dict)
+    workloads_seen: int = 0
+    _trials: dict[str, dict[str, dict[int, Trial]]] = field(default_factory=dict)
     _frameworks: dict[str, str] = field(default_factory=dict)
     _not_scored: dict[str, set[str]] = field(default_factory=dict)
 
-    def read(self, folder: Path) -> None:
-        for study in subfolders(folder):
-            for workload_folder in subfolders(study):
+    def read(self, folder: Folder) -> None:
+        self._note_link(folder, "")
+        for study in subfolders(folder.path):
+            self._note_link(study, "", study.name)
+            for workload_folder in subfolders(study.path):
                 self._read_workload(study.name, workload_folder)
         for workload, studies in sorted(self._not_scored.items()):
-            detail = f"{self.submission}/{workload} ({len(studies)} studies)"
-            self.notes.append(note(NOT_SCORED, detail))
+            count = f"{len(studies)} {'study' if len(studies) == 1 else 'studies'}"
+            self._note("not_scored", workload, workload, detail=count)
         self._not_scored.clear()
 
     def studies_by_workload(self) -> dict[str, dict[str, tuple[Trial, ...]]]:
         return {
             workload: {
-                study: tuple(studies[study][name] for name in _by_number(studies[study]))
+                study: tuple(studies[study][number] for number in sorted(studies[study]))
                 for study in sorted(studies)
             }
             for workload, studies in sorted(self._trials.items())
         }
 
-    def _read_workload(self, study: str, folder: Path) -> None:
-        if trial_number(folder) is not None:
-            self.notes.append(note(STRAY_TRIAL, self._label(study, folder.name)))
+    def _read_workload(self, study: str, folder: Folder) -> None:
+        if trial_number(folder.name) is not None:
+            self._note("stray_trial", "", study, folder.name)
             return
-        trials = trial_folders(folder)
+        trials, others = trial_folders(folder.path)
         if not trials:
-            self.notes.append(note(NO_TRIALS, self._label(study, folder.name)))
+            self._note("no_trials", "", study, folder.name)
             return
-        self.folders_seen += 1
+        self.workloads_seen += 1
         workload, framework = workload_and_framework(folder.name)
         if workload not in self.benchmark.workloads:
             error = unknown_name("workload", workload, self.benchmark.workloads)
-            raise type(error)(f"{folder}: {error} Benchmark: {self.benchmark.name}.")
+            raise type(error)(f"{folder.path}: {error} Benchmark: {self.benchmark.name}.")
         if workload not in self.benchmark.scored:
             self._skip_workload(study, workload, folder, trials)
             return
+        self._note_link(folder, workload, study, folder.name)
+        for kind, ignored in others:
+            self._note(kind, workload, study, folder.name, ignored.name)
         self._check_framework(workload, framework, folder)
-        for number, trial_folder in trials:
-            self._read_trial(study, workload, framework, number, trial_folder)
+        self.folders[workload] = self.folders.get(workload, 0) + len(trials)
+        for number, trial in trials:
+            self._read_trial(study, workload, framework, number, folder.name, trial)
 
     def _skip_workload(
-        self, study: str, workload: str, folder: Path, trials: list[tuple[int, Path]]
+        self, study: str, workload: str, folder: Folder, trials: list[tuple[int, Folder]]
     ) -> None:
         self._not_scored.setdefault(workload, set()).add(study)
-        for _, trial_folder in trials:
-            if not (trial_folder / MEASUREMENTS_FILE).exists():
-                label = self._label(study, folder.name, trial_folder.name)
-                self.notes.append(note(NO_CSV, label))
+        for _, trial in trials:
+            if not os.path.exists(f"{trial.path}/{MEASUREMENTS_FILE}"):
+                self._note("no_measurements_file", workload, study, folder.name, trial.name)
 
-    def _check_framework(self, workload: str, framework: str, folder: Path) -> None:
+    def _check_framework(self, workload: str, framework: str, folder: Folder) -> None:
         earlier = self._frameworks.setdefault(workload, framework)
         if earlier != framework:
             raise LogError(
-                f"{folder}: submission {self.submission!r} has the workload {workload!r} in two "
-                f"frameworks, {earlier or 'none'!r} and {framework or 'none'!r}; keep one of them."
+                f"{folder.path}: submission {self.submission!r} has the workload {workload!r} in "
+                f"two frameworks, {earlier or 'none'!r} and {framework or 'none'!r}; keep one."
             )
 
     def _read_trial(
-        self, study: str, workload: str, framework: str, number: int, folder: Path
+        self, study: str, workload: str, framework: str, number: int, parent: str, folder: Folder
     ) -> None:
-        path = folder / MEASUREMENTS_FILE
-        label = self._label(study, folder.parent.name, folder.name)
+        place = (study, parent, folder.name)
+        self._note_link(folder, workload, *place)
+        path = f"{folder.path}/{MEASUREMENTS_FILE}"
+        if os.path.islink(path):
+            self._note("symbolic_link", workload, *place, MEASUREMENTS_FILE)
         try:
             read = read_measurements(
                 path,
                 time_column=self.benchmark.scoring.time_column,
                 metric_column=f"validation/{self.benchmark.workload(workload).metric}",
-                label=label,
             )
         except FileNotFoundError:
-            self.notes.append(note(NO_CSV, label))
+            self._note("no_measurements_file", workload, *place)
             return
         if read is None:
-            self.notes.append(header_note(label))
+            self._note("no_header", workload, *place)
             return
-        self.notes.extend(read.notes)
-        trials = self._trials.setdefault(workload, {}).setdefault(study, {})
-        if folder.name in trials:
+        if read.cut:
+            self._note("cut_row", workload, *place)
+        self._keep(workload, Trial(study, number, framework, read.times, read.values, Path(path)))
+
+    def _keep(self, workload: str, trial: Trial) -> None:
+        trials = self._trials.setdefault(workload, {}).setdefault(trial.study, {})
+        if trial.number in trials:
             raise LogError(
-                f"{path} and {trials[folder.name].path} are the same trial of submission "
+                f"{trial.path} and {trials[trial.number].path} are the same trial of submission "
                 f"{self.submission!r}; keep one of them."
             )
-        trials[folder.name] = Trial(study, number, framework, read.times, read.values, path)
+        trials[trial.number] = trial
 
-    def _label(self, *parts: str) -> str:
-        return "/".join((self.submission, *parts))
+    def _note_link(self, folder: Folder, workload: str, *place: str) -> None:
+        if folder.link:
+            self._note("symbolic_link", workload, *place)
 
-
-def _by_number(trials: Mapping[str, Trial]) -> list[str]:
-    return sorted(trials, key=lambda name: (trials[name].number, name))
-
-
-def _odd_counts(
-    submission: str,
-    workloads: Mapping[str, Studies],
-    benchmark: Benchmark,
-    expected: Ruleset | None,
-) -> Iterator[str]:
-    for workload in benchmark.scored:
-        studies = workloads.get(workload, {})
-        if not studies:
-            yield note(NO_MEASUREMENTS, f"{submission}/{workload}")
-        elif expected is not None:
-            yield from _odd_studies(f"{submission}/{workload}", studies, expected)
-
-
-def _odd_studies(label: str, studies: Studies, expected: Ruleset) -> Iterator[str]:
-    wanted = f"the ruleset {expected.name!r} has"
-    if len(studies) != expected.studies:
-        yield note(STUDY_COUNT, f"{label} has {len(studies)}, {wanted} {expected.studies}")
-    for study, trials in studies.items():
-        if len(trials) != expected.trials:
-            detail = f"{label}/{study} has {len(trials)}, {wanted} {expected.trials}"
-            yield note(TRIAL_COUNT, detail)
+    def _note(self, kind: str, workload: str, *place: str, detail: str = "") -> None:
+        where = "/".join((self.submission, *place))
+        self.findings.append(Finding(kind, self.submission, workload, where, detail))

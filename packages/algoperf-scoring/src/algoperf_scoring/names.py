@@ -1,6 +1,5 @@
 """Names that users type, and what to answer when nobody knows them."""
 
-import difflib
 from collections.abc import Iterable
 
 from algoperf_scoring.errors import AlgoperfError
@@ -12,6 +11,8 @@ class UnknownNameError(AlgoperfError):
 
 def nearest_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Returns up to ``limit`` known names that look like ``name``, best first."""
+    import difflib
+
     by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
     close = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=0.6)
     return [by_lower[match] for match in close]

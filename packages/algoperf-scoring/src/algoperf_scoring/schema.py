@@ -3,9 +3,7 @@
 Every refusal names the file, the field, what was found and what is allowed.
 """
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, get_args
 
 from algoperf_scoring.errors import DefinitionError
@@ -18,15 +16,16 @@ from algoperf_scoring.facts import (
     ScoringRules,
     StudyTime,
 )
-from algoperf_scoring.names import nearest_names
+from algoperf_scoring.fields import Fields, short, shown, suggestion
 
-UNKNOWN = "unknown"
-"""The value in TOML, which has no null, of an optional field that has no value."""
+_LISTED = 600
 
 TOP_LEVEL = (
     "name",
     "summary",
     "extends",
+    "include",
+    "exclude",
     "base",
     "held_out",
     "scoring",
@@ -45,104 +44,6 @@ _WORKLOAD = (
     "step_hint",
     "eval_period_s",
 )
-
-
-@dataclass(frozen=True)
-class Fields:
-    """One table of a definition, with the place it came from.
-
-    Attributes:
-      source: The file, for error messages.
-      where: Dotted name of the table, empty for the top level.
-      table: The parsed table.
-    """
-
-    source: str
-    where: str
-    table: Mapping[str, Any]
-
-    def field(self, key: str) -> str:
-        """Returns the dotted name of a field of this table."""
-        return f"{self.where}.{key}" if self.where else key
-
-    def error(self, key: str, problem: str) -> DefinitionError:
-        """Returns the error for a field, ready to raise."""
-        return DefinitionError(f"{self.source}: {self.field(key)}: {problem}")
-
-    def check_keys(self, allowed: Iterable[str]) -> None:
-        """Refuses fields nobody reads: they are misspelt more often than not."""
-        allowed = tuple(allowed)
-        for key in self.table:
-            if key not in allowed:
-                close = nearest_names(key, allowed, limit=1)
-                hint = f" did you mean {close[0]!r}?" if close else ""
-                raise self.error(key, f"unknown field;{hint} Allowed: {', '.join(allowed)}.")
-
-    def get(self, key: str) -> Any:
-        """Returns the value of a required field."""
-        if key not in self.table:
-            raise self.error(key, "missing; give it a value.")
-        return self.table[key]
-
-    def text(self, key: str) -> str:
-        """Returns a required string."""
-        value = self.get(key)
-        if not isinstance(value, str) or not value:
-            raise self.error(key, f"expected a non-empty string, found {value!r}.")
-        return value
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        """Returns a required string that is one of ``allowed``."""
-        value = self.get(key)
-        if value not in allowed:
-            options = " or ".join(repr(option) for option in allowed)
-            raise self.error(key, f"expected {options}, found {value!r}.")
-        return str(value)
-
-    def flag(self, key: str) -> bool:
-        """Returns a required boolean."""
-        value = self.get(key)
-        if not isinstance(value, bool):
-            raise self.error(key, f"expected true or false, found {value!r}.")
-        return value
-
-    def number(self, key: str, *, above: float = -math.inf) -> float:
-        """Returns a required finite number greater than ``above``."""
-        value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, f"expected a number, found {value!r}.")
-        if not math.isfinite(value) or value <= above:
-            limit = f" greater than {above:g}" if above > -math.inf else ""
-            raise self.error(key, f"expected a finite number{limit}, found {value!r}.")
-        return float(value)
-
-    def count(self, key: str, *, least: int = 1) -> int:
-        """Returns a required integer that is at least ``least``."""
-        value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.error(key, f"expected an integer of at least {least}, found {value!r}.")
-        return value
-
-    def known(self, key: str) -> bool:
-        """Whether an optional field is there and not ``"unknown"``."""
-        return bool(self.table.get(key, UNKNOWN) != UNKNOWN)
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """Returns a list of different names; an absent field is the empty list."""
-        value = self.table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, f"expected a list of names, found {value!r}.")
-        twice = sorted({item for item in value if value.count(item) > 1})
-        if twice:
-            raise self.error(key, f"{twice[0]!r} is listed twice; list it once.")
-        return tuple(value)
-
-    def inner(self, key: str) -> "Fields":
-        """Returns the table at ``key``; an absent one is empty."""
-        value = self.table.get(key, {})
-        if not isinstance(value, Mapping):
-            raise self.error(key, f"expected a table, found {value!r}.")
-        return Fields(self.source, self.field(key), value)
 
 
 def read_scoring(fields: Fields) -> ScoringRules:
@@ -195,9 +96,10 @@ def _with_base(fields: Fields, name: str) -> Fields:
         return own
     base_name = own.text("variant_of")
     if base_name not in fields.table:
-        close = nearest_names(base_name, fields.table, limit=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
-        raise own.error("variant_of", f"no workload {base_name!r} is defined;{hint} define it.")
+        hint = suggestion(base_name, fields.table)
+        raise own.error(
+            "variant_of", f"no workload {shown(base_name)} is defined;{hint} define it."
+        )
     base = fields.inner(base_name)
     if base.known("variant_of"):
         raise own.error(
@@ -236,30 +138,116 @@ def read_scored(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Reads ``base`` and ``held_out`` and checks that they name what is defined."""
     base, held_out = fields.names("base"), fields.names("held_out")
-    if not base:
-        raise fields.error("base", "missing or empty; list at least one workload to score.")
-    for key, names in (("base", base), ("held_out", held_out)):
-        _check_defined(fields, key, names, workloads)
-    for name in held_out:
-        origin = workloads[name].variant_of
-        if name in base:
-            raise fields.error("held_out", f"{name!r} is in base, too; list it in one of them.")
-        if origin is None:
-            raise fields.error(
-                "held_out", f"{name!r} is no variant; give workloads.{name}.variant_of."
-            )
-        if origin not in base:
-            raise fields.error(
-                "held_out", f"{name!r} is a variant of {origin!r}, which is not in base; add it."
-            )
+    check_scored(fields, base, held_out, workloads)
     return base, held_out
 
 
-def _check_defined(
-    fields: Fields, key: str, names: Iterable[str], workloads: Mapping[str, BenchmarkWorkload]
+def check_scored(
+    fields: Fields,
+    base: Collection[str],
+    held_out: Collection[str],
+    workloads: Mapping[str, BenchmarkWorkload],
+) -> None:
+    """Refuses what cannot be scored.
+
+    Args:
+      fields: Where it stands, for messages.
+      base: Names of base workloads, at least one.
+      held_out: Names of held-out workloads, each a variant of one in ``base``.
+      workloads: What is defined.
+    """
+    if not base:
+        raise fields.error("base", "missing or empty; list at least one workload to score.")
+    for key, names in (("base", base), ("held_out", held_out)):
+        for name in names:
+            if name not in workloads:
+                hint = suggestion(name, workloads) or f" add [workloads.{short(name)}]."
+                raise fields.error(key, f"no workload {shown(name)} is defined;{hint}")
+    bases = frozenset(base)
+    for name in held_out:
+        _check_held_out(fields, name, workloads[name].variant_of, bases)
+
+
+def _check_held_out(fields: Fields, name: str, origin: str | None, bases: frozenset[str]) -> None:
+    if name in bases:
+        raise fields.error("held_out", f"{shown(name)} is in base, too; list it in one of them.")
+    if origin is None:
+        raise fields.error(
+            "held_out", f"{shown(name)} is no variant; give workloads.{short(name)}.variant_of."
+        )
+    if origin not in bases:
+        raise fields.error(
+            "held_out",
+            f"{shown(name)} is a variant of {shown(origin)}, which is not in base; add it.",
+        )
+
+
+def read_chosen(
+    fields: Fields,
+    base: tuple[str, ...],
+    held_out: tuple[str, ...],
+    workloads: Mapping[str, BenchmarkWorkload],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reads ``include`` and ``exclude`` and applies them to what is scored.
+
+    Of the scored workloads only those in ``include`` stay, with their held-out variants, all if it
+    is absent; then those in ``exclude`` go, a base workload with its variants.
+
+    Args:
+      fields: The table with the two lists.
+      base: Names of the base workloads, in order.
+      held_out: Names of the held-out workloads, in order.
+      workloads: What is defined.
+
+    Returns:
+      What is left of ``base`` and ``held_out``.
+
+    Raises:
+      DefinitionError: If a name is not scored, a variant is included without its base, or no base
+        workload is left.
+    """
+    include, exclude = fields.names("include"), fields.names("exclude")
+    scored = frozenset((*base, *held_out))
+    for key, names in (("include", include), ("exclude", exclude)):
+        _check_named(fields, key, names, scored, workloads)
+    _check_included(fields, include, frozenset(held_out), workloads)
+    chosen = frozenset(include) if "include" in fields.table else scored
+    with_variants = {name for name in held_out if workloads[name].variant_of in chosen}
+    kept = (chosen | with_variants) - frozenset(exclude)
+    kept_base = tuple(name for name in base if name in kept)
+    if not kept_base:
+        key = "exclude" if exclude else "include"
+        listed = short(", ".join(base), _LISTED)
+        raise fields.error(key, f"no base workload is left of {listed}; keep one.")
+    kept_variants = (name for name in held_out if name in kept)
+    return kept_base, tuple(name for name in kept_variants if workloads[name].variant_of in kept)
+
+
+def _check_named(
+    fields: Fields,
+    key: str,
+    names: Iterable[str],
+    scored: Collection[str],
+    workloads: Mapping[str, BenchmarkWorkload],
 ) -> None:
     for name in names:
-        if name not in workloads:
-            close = nearest_names(name, workloads, limit=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"add [workloads.{name}]."
-            raise fields.error(key, f"no workload {name!r} is defined; {hint}")
+        if name not in scored:
+            state = "defined, but not scored" if name in workloads else "unknown"
+            hint = suggestion(name, scored)
+            listed = short(", ".join(sorted(scored)), _LISTED)
+            raise fields.error(key, f"{shown(name)} is {state};{hint} Scored: {listed}.")
+
+
+def _check_included(
+    fields: Fields,
+    include: Collection[str],
+    held_out: Collection[str],
+    workloads: Mapping[str, BenchmarkWorkload],
+) -> None:
+    for name in include:
+        origin = workloads[name].variant_of
+        if name in held_out and origin not in include:
+            raise fields.error(
+                "include",
+                f"{shown(name)} is a held-out variant of {shown(origin)}; include that, too.",
+            )

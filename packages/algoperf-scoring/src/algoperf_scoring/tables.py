@@ -1,101 +1,123 @@
-"""The leaderboard as text tables that fit a terminal, a log file and a mail.
+"""What a leaderboard and its analysis say, as tables of text.
 
-rich is imported when a table is made, not with the package.
+`text_tables.py` renders them for a terminal, Markdown and LaTeX.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from algoperf_scoring.audit import AuditRow
+from algoperf_scoring.errors import AlgoperfError
+from algoperf_scoring.findings import KINDS
 from algoperf_scoring.leaderboard import Leaderboard
 from algoperf_scoring.profiles import performance_profile
+from algoperf_scoring.text_tables import Column, Table, printable, text_width
+from algoperf_scoring.times import median_over_studies
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from algoperf_scoring.analysis import Analysis
 
 PROFILE_TAUS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
-SCORE_LEGEND = "Workloads and trials at the target; counted: base workloads in the score."
-PROFILE_LEGEND = "Share of base workloads within a multiple of the fastest submission's time."
 MISSED = "—"
 NOT_COUNTED = "*"
-_COLUMN_GAP = 3
-
-
-def print_leaderboard(leaderboard: Leaderboard, console: "Console | None" = None) -> None:
-    """Prints scores, times to target and profiles.
-
-    Args:
-      leaderboard: What to print.
-      console: Where to; None for standard output, without colours unless it is a terminal.
-    """
-    from rich.console import Console
-
-    console = console or Console(highlight=False, emoji=False)
-    pages: list[tuple[RenderableType, ...]] = [
-        (heading(leaderboard),),
-        (score_table(leaderboard), SCORE_LEGEND),
-        *((table,) for table in times_tables(leaderboard, console.width)),
-        (times_legend(leaderboard),),
-        (profile_table(leaderboard), PROFILE_LEGEND),
-    ]
-    for page in pages:
-        # Names are names, also those that look like rich's markup.
-        console.print(*page, sep="\n", markup=False)
-        console.print()
+TIED = "~"
+_GAP = 2
+_NAME = Column("submission", "left")
 
 
 def heading(leaderboard: Leaderboard) -> str:
     """Returns two lines that say what was scored, and how."""
-    benchmark = leaderboard.benchmark
+    benchmark, n_base = leaderboard.benchmark, len(leaderboard.benchmark.base)
     held_out = f" and {len(benchmark.held_out)} held-out" if benchmark.held_out else ""
     workloads = "workload" if len(benchmark.scored) == 1 else "workloads"
-    submissions = "submission" if len(leaderboard.submissions) == 1 else "submissions"
+    n_submissions = len(leaderboard.submissions)
+    submissions = "submission" if n_submissions == 1 else "submissions"
+    unit = f", relative to {printable(leaderboard.reference)}" if leaderboard.reference else ""
     return (
-        f"{benchmark.name}, {leaderboard.ruleset} tuning, {leaderboard.method} integration\n"
-        f"{len(leaderboard.submissions)} {submissions} on {len(benchmark.base)} base{held_out} {workloads}"
+        f"{printable(benchmark.name)}, {printable(leaderboard.ruleset)} tuning, "
+        f"{leaderboard.method} integration{unit}\n"
+        f"{n_submissions} {submissions} on {n_base} base{held_out} {workloads}\n"
     )
 
 
-def score_table(leaderboard: Leaderboard) -> "Table":
-    """Returns rank, score, and how many workloads and trials reached the target."""
-    table = _table("Scores")
-    table.add_column("#", justify="right")
-    table.add_column("submission", overflow="fold")
-    for name in ("score", "base", "held-out", "counted", "trials"):
-        if name != "held-out" or leaderboard.benchmark.held_out:
-            table.add_column(name, justify="right")
-    for row in _rows(leaderboard):
-        table.add_row(*_score_cells(leaderboard, row))
-    return table
+def leaderboard_tables(
+    leaderboard: Leaderboard, analysis: "Analysis | None" = None, *, width: int | None = None
+) -> Iterator[Table]:
+    """Yields the tables that tell a leaderboard, the most important first.
+
+    Args:
+      leaderboard: What to show.
+      analysis: Adds intervals, speedups and sensitivity.
+      width: Characters in a line; submissions that do not fit go into further tables. None for as
+        many as there are.
+    """
+    yield score_table(leaderboard, analysis)
+    yield from times_tables(leaderboard, width)
+    yield profile_table(leaderboard)
+    if analysis is None:
+        return
+    if analysis.speedups is not None:
+        yield speedup_table(analysis)
+    yield from tuning_tables(analysis)
+    yield from sensitivity_tables(analysis, width)
 
 
-def _score_cells(leaderboard: Leaderboard, row: int) -> list[str]:
-    n_base, times = len(leaderboard.benchmark.base), leaderboard.times
-    reached = [math.isfinite(seconds) for seconds in times.seconds[row].tolist()]
-    counted = sum(math.isfinite(ratio) for ratio in leaderboard.ratios[row].tolist())
-    cells = [
-        str(leaderboard.ranks[row]),
-        leaderboard.submissions[row],
-        f"{leaderboard.scores[row]:.4f}",
-        f"{sum(reached[:n_base])}/{n_base}",
-    ]
-    if leaderboard.benchmark.held_out:
-        cells.append(f"{sum(reached[n_base:])}/{len(reached) - n_base}")
-    trials = f"{times.trials_reached[row].sum()}/{times.trials[row].sum()}"
-    return [*cells, f"{counted}/{n_base}", trials]
+def score_table(leaderboard: Leaderboard, analysis: "Analysis | None" = None) -> Table:
+    """Returns rank, score, and how many workloads and trials reached the target.
+
+    With an analysis, the interval of the score and the ranks that a submission holds in at least
+    one of twenty resamples.
+    """
+    n_held_out = len(leaderboard.benchmark.held_out)
+    names = ["base", *(["held-out"] if n_held_out else []), "counted", "trials"]
+    legend = "Workloads and trials at the target; counted: base workloads in the score."
+    intervals: list[list[str]] = [[] for _ in leaderboard.submissions]
+    if analysis is not None:
+        names = [f"{analysis.confidence:.0%} interval", "ranks", *names]
+        intervals = [list(cells) for cells in _interval_cells(analysis)]
+        legend += (
+            f"\nInterval: {analysis.bootstrap.resamples:,} bootstrap resamples, seed "
+            f"{analysis.bootstrap.seed}; ranks: those held in at least 5 % of them."
+        )
+    columns = (Column("#"), _NAME, Column("score"), *map(Column, names))
+    rows = [_score_cells(leaderboard, row, intervals[row]) for row in _rows(leaderboard)]
+    return Table("Scores", columns, tuple(rows), legend)
 
 
-def times_tables(leaderboard: Leaderboard, width: int = 80) -> "list[Table]":
+def times_tables(leaderboard: Leaderboard, width: int | None = None) -> list[Table]:
     """Returns times to target, workloads in rows, submissions in columns.
 
     Args:
       leaderboard: What to show.
       width: Characters in a line; submissions that do not fit go into a further table.
     """
-    room = width - max(map(len, leaderboard.benchmark.scored))
-    blocks = _blocks([_column_width(leaderboard, row) for row in _rows(leaderboard)], room)
-    return [_times_table(leaderboard, block) for block in blocks]
+    cells = _time_cells(leaderboard)
+    resolution = [_resolution(leaderboard, column) for column in _columns(leaderboard)]
+    names = [_wrapped(name) for name in leaderboard.submissions]
+    first = max(map(text_width, ("workload", *leaderboard.benchmark.scored)))
+    first += _GAP + max(map(text_width, ("resolution", *resolution)))
+    blocks = _fitting(names, cells, width, first)
+    n_base, n_scored = len(leaderboard.benchmark.base), len(leaderboard.benchmark.scored)
+    return [
+        Table(
+            "Seconds to target" if block[0] == 0 else "Seconds to target, continued",
+            (
+                Column("workload", "left"),
+                *(Column(names[row]) for row in block),
+                Column("resolution"),
+            ),
+            tuple(
+                (name, *(cells[row][column] for row in block), resolution[column])
+                for column, name in enumerate(leaderboard.benchmark.scored)
+            ),
+            times_legend(leaderboard) if block[-1] == len(names) - 1 else "",
+            frozenset({n_base - 1}) if n_scored > n_base else frozenset(),
+        )
+        for block in blocks
+    ]
 
 
 def times_legend(leaderboard: Leaderboard) -> str:
@@ -103,12 +125,13 @@ def times_legend(leaderboard: Leaderboard) -> str:
     limit = f"{leaderboard.benchmark.scoring.max_ratio:g}"
     held_out = ", or a held-out variant was missed" if leaderboard.benchmark.held_out else ""
     return (
-        f"{MISSED} target missed; blank: no logs.\n"
-        f"{NOT_COUNTED} not counted: more than {limit} times the fastest{held_out}."
+        f"{MISSED} target missed; blank: no logs; resolution: median time between evaluations.\n"
+        f"{NOT_COUNTED} not counted: more than {limit} times the fastest{held_out}.\n"
+        f"{TIED} tied: another submission may have met the target first, as far as evaluations tell."
     )
 
 
-def profile_table(leaderboard: Leaderboard, taus: Sequence[float] = PROFILE_TAUS) -> "Table":
+def profile_table(leaderboard: Leaderboard, taus: Sequence[float] = PROFILE_TAUS) -> Table:
     """Returns performance profiles at a few points.
 
     Args:
@@ -117,53 +140,133 @@ def profile_table(leaderboard: Leaderboard, taus: Sequence[float] = PROFILE_TAUS
         out.
     """
     kept = [tau for tau in taus if tau <= leaderboard.benchmark.scoring.max_ratio]
-    table = _table("Performance profiles")
-    table.add_column("submission", overflow="fold")
-    for tau in kept:
-        table.add_column(f"{tau:g}", justify="right")
     profiles = performance_profile(leaderboard.ratios, kept).tolist()
-    for submission, profile in zip(leaderboard.submissions, profiles, strict=True):
-        table.add_row(submission, *(f"{share:.1%}" for share in profile))
-    return table
-
-
-def _table(title: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
+    rows = zip(leaderboard.submissions, profiles, strict=True)
     return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
+        "Performance profiles",
+        (_NAME, *(Column(f"{tau:g}") for tau in kept)),
+        tuple((name, *(f"{share:.1%}" for share in profile)) for name, profile in rows),
+        "Share of base workloads within a multiple of the fastest submission's time.",
     )
 
 
-def _rows(leaderboard: Leaderboard) -> range:
-    return range(len(leaderboard.submissions))
+def speedup_table(analysis: "Analysis") -> Table:
+    """Returns speedups over one submission, with their intervals.
+
+    Raises:
+      AlgoperfError: If the analysis has none.
+    """
+    speedups, intervals = analysis.speedups, analysis.speedup_intervals
+    if speedups is None or intervals is None:
+        raise AlgoperfError("this analysis has no speedups; choose one with speedup_over.")
+    rows = []
+    for row, name in enumerate(speedups.submissions):
+        value, *ends = map(_number, (speedups.values[row], *intervals[row]))
+        rows.append((name, value, " – ".join(ends) if value else ""))
+    faster = "above" if speedups.direction == "rules" else "below"
+    refusals = "".join(f"\nNo speedup: {text}" for text in speedups.refusals.values())
+    return Table(
+        f"Speedups over {speedups.reference}",
+        (_NAME, Column("speedup"), Column(f"{analysis.confidence:.0%} interval")),
+        tuple(rows),
+        f"Geometric mean over base workloads of ratios of times; {faster} 1 is faster.\n"
+        f"A missed target counts as the budget and 1 s.{refusals}",
+    )
 
 
-def _times_table(leaderboard: Leaderboard, block: list[int]) -> "Table":
-    table = _table("Seconds to target" if block[0] == 0 else "Seconds to target, continued")
-    table.add_column("workload", overflow="fold")
-    for row in block:
-        table.add_column(_wrapped(leaderboard.submissions[row]), justify="right")
-    n_base = len(leaderboard.benchmark.base)
-    for column, name in enumerate(leaderboard.benchmark.scored):
-        cells = [_time_cell(leaderboard, row, column) for row in block]
-        table.add_row(name, *cells, end_section=column == n_base - 1)
-    return table
+def tuning_tables(analysis: "Analysis") -> list[Table]:
+    """Returns what the best of k tuning trials reaches, and when, over all base workloads.
+
+    Empty if no study has more than one trial.
+    """
+    curves, n_base = analysis.tuning_curves, len(analysis.leaderboard.benchmark.base)
+    n_trials = curves.expected_s.shape[-1]
+    if n_trials < 2:
+        return []
+    columns = (_NAME, *(Column(f"best of {k + 1}") for k in range(n_trials)))
+    reached = np.nan_to_num(curves.reach_probability[:, :n_base]).mean(axis=1).tolist()
+    with np.errstate(divide="ignore"):
+        seconds = np.exp(np.log(curves.expected_s[:, :n_base]).mean(axis=1)).tolist()
+    names = curves.submissions
+    return [
+        Table(
+            "Targets reached by number of tuning trials",
+            columns,
+            tuple(
+                (name, *(f"{share:.1%}" for share in shares))
+                for name, shares in zip(names, reached, strict=True)
+            ),
+            "Probability that the best of k trials of a study reaches the target, mean over base "
+            "workloads.",
+        ),
+        Table(
+            "Expected seconds to target by number of tuning trials",
+            columns,
+            tuple(
+                (name, *map(_expected_cell, times))
+                for name, times in zip(names, seconds, strict=True)
+            ),
+            "Geometric mean over base workloads; a missed target counts as the budget and 1 s.\n"
+            f"Blank: a workload without measurements; {MISSED} a budget is unknown.",
+        ),
+    ]
 
 
-def _time_cell(leaderboard: Leaderboard, row: int, column: int) -> str:
-    seconds = float(leaderboard.times.seconds[row, column])
-    if not math.isfinite(seconds):
-        return "" if math.isnan(seconds) else MISSED
-    is_base = column < len(leaderboard.benchmark.base)
-    counted = not is_base or math.isfinite(leaderboard.ratios[row, column])
-    return format_seconds(seconds) + ("" if counted else NOT_COUNTED)
+def sensitivity_tables(analysis: "Analysis", width: int | None = None) -> list[Table]:
+    """Returns scores under changed rules, with ranks that differ in brackets."""
+    sensitivity = analysis.sensitivity
+    names = [_wrapped(name) for name in sensitivity.submissions]
+    usual = sensitivity.ranks[0]
+    cells = [
+        [
+            f"{score:.4f}" + (f" [{rank}]" if rank != usual[row] else "")
+            for score, rank in zip(
+                sensitivity.scores[:, row].tolist(), sensitivity.ranks[:, row].tolist(), strict=True
+            )
+        ]
+        for row in range(len(names))
+    ]
+    scenarios = [scenario.name for scenario in sensitivity.scenarios]
+    first = max(map(text_width, ("rules", *scenarios)))
+    return [
+        Table(
+            "Sensitivity" if block[0] == 0 else "Sensitivity, continued",
+            (Column("rules", "left"), *(Column(names[row]) for row in block)),
+            tuple(
+                (scenario, *(cells[row][index] for row in block))
+                for index, scenario in enumerate(scenarios)
+            ),
+            "Scores under changed rules; in brackets a rank that differs from the usual one."
+            if block[-1] == len(names) - 1
+            else "",
+        )
+        for block in _fitting(names, cells, width, first)
+    ]
+
+
+def audit_table(leaderboard: Leaderboard) -> Table:
+    """Returns what became of the trials of every submission and workload."""
+    return Table(
+        "Audit",
+        (
+            _NAME,
+            Column("workload", "left"),
+            Column("studies"),
+            Column("trials"),
+            Column("reached"),
+            Column("in the score", "left"),
+            Column("findings", "left"),
+        ),
+        tuple(map(_audit_cells, leaderboard.audit)),
+        "Studies and trials with measurements of those expected.",
+        frozenset(
+            index
+            for index, (row, after) in enumerate(
+                zip(leaderboard.audit, leaderboard.audit[1:], strict=False)
+            )
+            if row.submission != after.submission
+        ),
+    )
 
 
 def format_seconds(seconds: float) -> str:
@@ -173,29 +276,115 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds >= 10.0 else f"{seconds:.2f}"
 
 
-def _column_width(leaderboard: Leaderboard, row: int) -> int:
-    heads = _wrapped(leaderboard.submissions[row]).split("\n")
-    columns = range(len(leaderboard.benchmark.scored))
-    cells = [_time_cell(leaderboard, row, column) for column in columns]
-    return max(map(len, (*heads, *cells))) + _COLUMN_GAP
+def _score_cells(leaderboard: Leaderboard, row: int, interval: list[str]) -> tuple[str, ...]:
+    n_base, times = len(leaderboard.benchmark.base), leaderboard.times
+    columns = _columns(leaderboard)
+    reached = np.isfinite(times.seconds[row, columns]).tolist()
+    counted = sum(verdict.counts for verdict in leaderboard.verdicts[row])
+    cells = [str(leaderboard.ranks[row]), leaderboard.submissions[row]]
+    cells += [f"{leaderboard.scores[row]:.4f}", *interval, f"{sum(reached[:n_base])}/{n_base}"]
+    if leaderboard.benchmark.held_out:
+        cells.append(f"{sum(reached[n_base:])}/{len(reached) - n_base}")
+    trials = times.trials_reached[row, columns].sum(), times.trials[row, columns].sum()
+    return (*cells, f"{counted}/{n_base}", f"{trials[0]}/{trials[1]}")
+
+
+def _interval_cells(analysis: "Analysis") -> Iterator[tuple[str, str]]:
+    intervals = analysis.bootstrap.score_intervals(analysis.confidence).tolist()
+    for (low, high), probabilities in zip(
+        intervals, analysis.bootstrap.rank_probabilities().tolist(), strict=True
+    ):
+        held = [rank for rank, share in enumerate(probabilities, start=1) if share >= 0.05]
+        ranks = f"{held[0]}–{held[-1]}" if len(held) > 1 else "".join(map(str, held))
+        yield f"{low:.4f} – {high:.4f}", ranks
+
+
+def _time_cells(leaderboard: Leaderboard) -> list[list[str]]:
+    """Returns the cells of every submission, in the order of the scored workloads."""
+    tied = np.asarray(leaderboard.times.tied().any(axis=-1))
+    columns = _columns(leaderboard)
+    return [
+        [_time_cell(leaderboard, row, column, bool(tied[column, row])) for column in columns]
+        for row in _rows(leaderboard)
+    ]
+
+
+def _time_cell(leaderboard: Leaderboard, row: int, column: int, tied: bool) -> str:
+    seconds = float(leaderboard.times.seconds[row, column])
+    if not math.isfinite(seconds):
+        return "" if math.isnan(seconds) else MISSED
+    base = leaderboard.benchmark.base
+    name = leaderboard.times.workloads[column]
+    counted = name not in base or leaderboard.verdicts[row][base.index(name)].counts
+    return (TIED if tied else "") + format_seconds(seconds) + ("" if counted else NOT_COUNTED)
+
+
+def _resolution(leaderboard: Leaderboard, column: int) -> str:
+    upper, lower = leaderboard.times.seconds[:, column], leaderboard.times.missed_until_s[:, column]
+    both = np.isfinite(upper) & np.isfinite(lower)
+    known = upper[both] - lower[both]
+    return format_seconds(float(median_over_studies(known))) if len(known) else ""
+
+
+def _audit_cells(row: AuditRow) -> tuple[str, ...]:
+    findings = [
+        f"{count} × {KINDS[kind].one}" if count > 1 else KINDS[kind].one
+        for kind, count in row.findings.items()
+    ]
+    return (
+        row.submission,
+        row.workload,
+        f"{row.studies}/{row.studies_expected}",
+        f"{row.trials}/{row.trials_expected}",
+        str(row.trials_reached),
+        row.verdict,
+        "; ".join(findings),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else ""
+
+
+def _expected_cell(seconds: float) -> str:
+    if math.isnan(seconds):
+        return ""
+    return MISSED if math.isinf(seconds) else format_seconds(seconds)
+
+
+def _rows(leaderboard: Leaderboard) -> range:
+    return range(len(leaderboard.submissions))
+
+
+def _columns(leaderboard: Leaderboard) -> list[int]:
+    """Returns the columns of the times, in the order in which the benchmark has the workloads."""
+    return [leaderboard.times.workloads.index(name) for name in leaderboard.benchmark.scored]
 
 
 def _wrapped(name: str, width: int = 12) -> str:
     """Breaks a name after underscores and hyphens into lines of about ``width``."""
     lines = [""]
-    for part in name.replace("_", "_\n").replace("-", "-\n").split("\n"):
+    for part in name.replace("\n", " ").replace("_", "_\n").replace("-", "-\n").split("\n"):
         if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")
         lines[-1] += part
     return "\n".join(lines)
 
 
-def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Splits columns into groups that fit, and evens them out."""
-    needed = _fill(widths, room)
+def _fitting(
+    names: Sequence[str], cells: Sequence[Sequence[str]], width: int | None, first: int
+) -> list[list[int]]:
+    """Splits columns into groups that fit beside a first column, and evens them out."""
+    if width is None:
+        return [list(range(len(names)))]
+    widths = [
+        _GAP + max(map(text_width, (*name.split("\n"), *column)))
+        for name, column in zip(names, cells, strict=True)
+    ]
+    needed = _fill(widths, width - first)
     size = math.ceil(len(widths) / len(needed))
     even = [list(range(start, len(widths))[:size]) for start in range(0, len(widths), size)]
-    fits = all(sum(widths[column] for column in block) <= room for block in even)
+    fits = all(sum(widths[column] for column in block) <= width - first for block in even)
     return even if fits else needed
 
 

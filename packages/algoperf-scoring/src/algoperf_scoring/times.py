@@ -1,21 +1,22 @@
-"""Times to target: from the evaluations of trials to one time per submission and workload.
+"""Times to target: from the times of trials to one time per submission and workload.
 
-A trial's time is that of its first evaluation whose validation metric meets the target, a
-study's time is that of one of its trials, a workload's time is the median over its studies
-(Dahl et al. 2023, sections 4.1 and 4.4; docs/protocol.md).
+A study's time is that of one of its trials, a workload's time is the median over its studies
+(Dahl et al. 2023, sections 4.1 and 4.4; docs/protocol.md). A target is met between two evaluations;
+the time of the earlier one is carried along as the lower end of what is known.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from algoperf_scoring.benchmark import Benchmark
-from algoperf_scoring.errors import LogError
-from algoperf_scoring.facts import BenchmarkWorkload, StudyTime
-from algoperf_scoring.logs import Logs, Studies, Trial
+from algoperf_scoring.facts import StudyTime
+from algoperf_scoring.trial_times import TrialTimes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +25,13 @@ class TimesToTarget:
 
     Attributes:
       submissions: Names of the rows.
-      workloads: Names of the columns: the scored workloads of the benchmark.
+      workloads: Names of the columns.
       seconds: Time to target, `(submissions, workloads)`; infinity where the target was missed,
         NaN where there are no measurements.
+      missed_until_s: Lower end of what is known of it, `(submissions, workloads)`: the target was
+        met after this time and not later than `seconds`. NaN if unknown.
+      study_seconds: Time of every study, `(submissions, workloads, studies)`; NaN where there is
+        none.
       trials: Number of trials with measurements, `(submissions, workloads)`.
       trials_reached: Number of those that reached the target, `(submissions, workloads)`.
     """
@@ -34,122 +39,119 @@ class TimesToTarget:
     submissions: tuple[str, ...]
     workloads: tuple[str, ...]
     seconds: NDArray[np.float64]
+    missed_until_s: NDArray[np.float64]
+    study_seconds: NDArray[np.float64]
     trials: NDArray[np.int64]
     trials_reached: NDArray[np.int64]
 
-    def take(self, rows: Sequence[int]) -> "TimesToTarget":
+    def take(self, order: Sequence[int]) -> "TimesToTarget":
         """Returns the given rows in the given order."""
-        index = list(rows)
+        index = list(order)
         return TimesToTarget(
             submissions=tuple(self.submissions[row] for row in index),
             workloads=self.workloads,
             seconds=self.seconds[index],
+            missed_until_s=self.missed_until_s[index],
+            study_seconds=self.study_seconds[index],
             trials=self.trials[index],
             trials_reached=self.trials_reached[index],
         )
 
+    def tied(self) -> NDArray[np.bool_]:
+        """Says which submissions cannot be told apart, `(workloads, submissions, submissions)`.
 
-def first_evaluation_at_target(trial: Trial, workload: BenchmarkWorkload) -> int | None:
-    """Returns the 0-based index of the first evaluation that meets the target, or None."""
-    values, target = trial.values, workload.validation_target
-    hits = values <= target if workload.direction == "minimize" else values >= target
-    return int(np.argmax(hits)) if hits.any() else None
+        Two are tied on a workload if what is known of their times overlaps: either may have met
+        the target first. A submission is not tied with itself, nor where it missed the target.
+        """
+        upper = self.seconds.T
+        lower = np.where(np.isnan(self.missed_until_s), self.seconds, self.missed_until_s).T
+        overlap = (lower[:, :, None] < upper[:, None, :]) & (lower[:, None, :] < upper[:, :, None])
+        same = upper[:, :, None] == upper[:, None, :]
+        reached = np.isfinite(upper)
+        tied = (overlap | same) & reached[:, :, None] & reached[:, None, :]
+        return np.asarray(tied & ~np.eye(len(self.submissions), dtype=np.bool_))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Returns seconds as a data frame, submissions in rows; needs pandas."""
+        from algoperf_scoring.frames import labelled_frame
+
+        return labelled_frame(self.seconds, self.submissions, self.workloads, name="submission")
 
 
-def time_to_target(trial: Trial, workload: BenchmarkWorkload) -> float:
-    """Returns the time of a trial's first evaluation at the target, in seconds.
+def study_times(
+    trials: TrialTimes, rule: StudyTime
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the time of every study and the lower end of what is known of it.
 
     Args:
-      trial: The evaluations.
-      workload: Gives the validation target and its direction; equality counts, NaN never does.
+      trials: When each trial reached the target.
+      rule: ``"fastest_trial"`` is the minimum over trials. ``"earliest_evaluation"`` takes the
+        trial that reaches the target after the fewest evaluations, and among several of them the
+        fastest; where evaluations are unknown, that is the fastest, too.
 
     Returns:
-      The time, or infinity if no evaluation meets the target.
-
-    Raises:
-      LogError: If the evaluation that meets the target has no time, or a negative one.
+      Seconds, `(submissions, workloads, studies)`: infinity for a study that missed the target,
+      NaN for one that is not there; and the time until which it had not been met.
     """
-    index = first_evaluation_at_target(trial, workload)
-    if index is None:
-        return math.inf
-    time = float(trial.times[index])
-    if not time >= 0.0:
-        raise LogError(
-            f"{trial.path}: evaluation {index + 1} reaches the target, but its time is {time}; "
-            "expected seconds since the start."
-        )
-    return time
+    seconds, until = trials.seconds, trials.missed_until_s
+    reached = np.isfinite(seconds)
+    candidates = reached
+    if rule == "earliest_evaluation":
+        index = np.where(reached, trials.evaluations, np.iinfo(np.int64).max)
+        candidates = reached & (index == index.min(axis=-1, keepdims=True))
+    best = np.where(candidates, seconds, np.inf).min(axis=-1)
+    if rule == "earliest_evaluation":
+        chosen = candidates & (seconds == best[..., np.newaxis])
+        known_from = np.where(chosen, until, np.inf).min(axis=-1)
+    else:
+        # Any trial may have been the first to meet the target, also one that was seen later.
+        known_from = np.where(np.isnan(seconds), np.inf, until).min(axis=-1)
+    there = ~np.isnan(seconds).all(axis=-1)
+    missed = there & np.isinf(best)
+    last = np.where(np.isnan(seconds), np.inf, until).min(axis=-1)
+    return (
+        np.where(there, best, np.nan),
+        np.where(there, np.where(missed, last, np.minimum(known_from, best)), np.nan),
+    )
 
 
-def study_time(
-    trials: Iterable[Trial], workload: BenchmarkWorkload, rule: StudyTime = "earliest_evaluation"
-) -> float:
-    """Returns the time of a study, in seconds; infinity if no trial reaches the target.
-
-    Args:
-      trials: The trials of one study.
-      workload: Gives the validation target.
-      rule: ``"fastest_trial"`` is the minimum over trials. ``"earliest_evaluation"`` takes the
-        trial that reaches the target after the fewest evaluations, and among several of them
-        the fastest (docs/protocol.md).
-    """
-    reached = [
-        (index, time_to_target(trial, workload))
-        for trial in trials
-        if (index := first_evaluation_at_target(trial, workload)) is not None
-    ]
-    if not reached:
-        return math.inf
-    if rule == "fastest_trial":
-        return min(time for _, time in reached)
-    return min(reached)[1]
-
-
-def median_over_studies(times: Sequence[float]) -> float:
+def median_over_studies(times: ArrayLike) -> NDArray[np.float64]:
     """Returns the median of study times.
 
     Args:
-      times: Seconds, infinity for a study that missed the target.
+      times: Seconds, `(..., studies)`; infinity for a study that missed the target, NaN for one
+        that is not there and so does not enter.
 
     Returns:
-      The middle value; of an even number the mean of the two middle ones, infinite if the upper
-      one is. NaN if there are no times.
+      The middle value, `(...)`; of an even number the mean of the two middle ones, infinite if the
+      upper one is. NaN if there are no studies.
     """
-    if not times:
-        return math.nan
-    ordered = sorted(times)
-    half = len(ordered) // 2
-    if len(ordered) % 2:
-        return ordered[half]
-    return (ordered[half - 1] + ordered[half]) / 2
+    # NaN sorts last, after infinity.
+    ordered = np.sort(np.asarray(times, dtype=np.float64), axis=-1)
+    if ordered.shape[-1] == 0:
+        return np.full(ordered.shape[:-1], np.nan)
+    count = (~np.isnan(ordered)).sum(axis=-1, keepdims=True)
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)
+    upper = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[-1] - 1), axis=-1)
+    middle = np.where(lower == upper, lower, lower / 2 + upper / 2)
+    return np.asarray(np.where(count > 0, middle, np.nan)[..., 0])
 
 
-def times_to_target(logs: Logs, benchmark: Benchmark) -> TimesToTarget:
-    """Computes the time to target of every submission on every scored workload.
+def times_to_target(trials: TrialTimes, rule: StudyTime = "fastest_trial") -> TimesToTarget:
+    """Computes the time to target of every submission on every workload.
 
     Args:
-      logs: What `read_logs` read for the same benchmark.
-      benchmark: Gives targets and `scoring.study_time`.
+      trials: When each trial reached the target.
+      rule: Whose time a study has; see `study_times`.
     """
-    shape = (len(logs.submissions), len(benchmark.scored))
-    seconds = np.full(shape, np.nan)
-    trials, reached = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for row, submission in enumerate(logs.submissions):
-        for column, name in enumerate(benchmark.scored):
-            workload, studies = benchmark.workload(name), logs.studies(submission, name)
-            seconds[row, column] = _workload_time(studies, workload, benchmark.scoring.study_time)
-            trials[row, column] = sum(map(len, studies.values()))
-            reached[row, column] = _reached(studies, workload)
-    return TimesToTarget(logs.submissions, benchmark.scored, seconds, trials, reached)
-
-
-def _workload_time(studies: Studies, workload: BenchmarkWorkload, rule: StudyTime) -> float:
-    return median_over_studies([study_time(trials, workload, rule) for trials in studies.values()])
-
-
-def _reached(studies: Studies, workload: BenchmarkWorkload) -> int:
-    return sum(
-        first_evaluation_at_target(trial, workload) is not None
-        for trials in studies.values()
-        for trial in trials
+    seconds, known_from = study_times(trials, rule)
+    there = ~np.isnan(trials.seconds)
+    return TimesToTarget(
+        submissions=trials.submissions,
+        workloads=trials.workloads,
+        seconds=median_over_studies(seconds),
+        missed_until_s=median_over_studies(known_from),
+        study_seconds=seconds,
+        trials=there.sum(axis=(-2, -1)),
+        trials_reached=np.isfinite(trials.seconds).sum(axis=(-2, -1)),
     )

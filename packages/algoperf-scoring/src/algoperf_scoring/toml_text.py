@@ -1,11 +1,12 @@
 """Writes a benchmark as TOML; the standard library only reads it."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from algoperf_scoring.schema import UNKNOWN
+from algoperf_scoring.errors import DefinitionError
+from algoperf_scoring.fields import UNKNOWN
 
 if TYPE_CHECKING:
     from algoperf_scoring.benchmark import Benchmark
@@ -14,7 +15,17 @@ Value = str | bool | int | float | tuple[str, ...] | None
 
 
 def toml_document(benchmark: "Benchmark") -> str:
-    """Returns the complete definition of a benchmark, every field spelled out."""
+    """Returns the complete definition of a benchmark, every field spelled out.
+
+    Raises:
+      DefinitionError: If a workload has no target, so that nobody could run under the definition.
+    """
+    for name, workload in benchmark.workloads.items():
+        if not math.isfinite(workload.validation_target):
+            raise DefinitionError(
+                f"benchmark {benchmark.name!r}: workloads.{name}.validation_target is unknown, as "
+                "it is where only times are given; a definition needs the target."
+            )
     lines = [
         f"name = {_value(benchmark.name)}",
         f"summary = {_value(benchmark.summary)}",
@@ -57,5 +68,7 @@ def _value(value: Value) -> str:
 
 
 def _string(text: str) -> str:
+    import json
+
     # JSON and TOML escape alike, but for DEL, which JSON leaves as it is.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
