@@ -232,12 +232,12 @@ def test_an_unknown_budget_matters_only_where_a_target_was_missed():
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(UnknownNameError, match="unknown submission 'reff': did you mean 'ref'"):
+    with pytest.raises(UnknownNameError, match="unknown reference submission 'reff': did you mean 'ref'"):
         values(reference="reff", ref=(1, 1, 1))
     with pytest.raises(UnknownNameError, match="unknown ruleset 'extern'"):
         values(ruleset="extern", ref=(1, 1, 1))
     drawn = bootstrap(trial_times(ref=(1, 1, 1)), BENCHMARK, resamples=2)
-    with pytest.raises(UnknownNameError, match="unknown submission 'base'"):
+    with pytest.raises(UnknownNameError, match="unknown reference submission 'base'"):
         speedup_intervals(drawn, BENCHMARK, reference="base")
 
 

@@ -188,7 +188,7 @@ def bootstrap(
     """
     _check_settings(resamples, seed, levels)
     chosen = benchmark.with_scoring(method=method or benchmark.scoring.method)
-    unit = row_of(reference, trials.submissions)
+    unit = None if reference is None else row_of(reference, trials.submissions)
     seconds = _resampled_seconds(trials, chosen.scoring.study_time, resamples, seed, levels)
     scores = np.empty(seconds.shape[:2])
     for rows in _chunks(resamples, seconds[0].size):

@@ -156,7 +156,9 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         ("--report", "write everything as one interactive web page"),
     ):
         group.add_argument(option, metavar="FILE", help=what)
-    group.add_argument("--figures", metavar="FOLDER", help="draw all figures")
+    group.add_argument(
+        "--figures", metavar="FOLDER", help="draw all figures, one for each workload among them"
+    )
     group.add_argument(
         "--figure-format",
         action="append",
@@ -279,6 +281,8 @@ def _analysis_written(arguments: argparse.Namespace, analysis: "Analysis") -> It
     if arguments.figures is not None:
         from algoperf_scoring.plots import save_figures
 
+        if sys.stderr.isatty():
+            sys.stderr.write("Drawing all figures takes about half a second each.\n")
         formats = tuple(arguments.figure_format or ("png",))
         yield from save_figures(analysis, arguments.figures, formats=formats)
     if arguments.report is not None:

@@ -88,14 +88,33 @@ def scores_by_rules(
     )
 
 
-def row_of(reference: str | None, submissions: Sequence[str]) -> int | None:
-    """Returns the row of the reference submission; None if there is none.
+def columns_of(names: Sequence[str], workloads: Sequence[str], benchmark: Benchmark) -> list[int]:
+    """Returns where workloads of a benchmark are among columns.
+
+    Args:
+      names: The workloads to find.
+      workloads: Names of the columns.
+      benchmark: For the message.
+
+    Raises:
+      AlgoperfError: If a workload has no column.
+    """
+    position = {name: column for column, name in enumerate(workloads)}
+    missing = [name for name in names if name not in position]
+    if missing:
+        raise AlgoperfError(
+            f"the times have no column {missing[0]!r}, which the benchmark {benchmark.name!r} "
+            "scores; add it, or score a subset of the benchmark."
+        )
+    return [position[name] for name in names]
+
+
+def row_of(reference: str, submissions: Sequence[str]) -> int:
+    """Returns the row of the submission that others are compared with.
 
     Raises:
       UnknownNameError: If no submission has that name.
     """
-    if reference is None:
-        return None
     if reference not in submissions:
         raise unknown_name("reference submission", reference, submissions)
     return list(submissions).index(reference)
@@ -116,7 +135,7 @@ def verdicts(
       before that of its variants.
     """
     raw = np.asarray(seconds, dtype=np.float64)
-    columns = _columns(workloads, benchmark)
+    columns = columns_of(benchmark.scored, workloads, benchmark)
     absent = np.isnan(raw[:, columns])
     times, n_base = _scored(raw, workloads, benchmark), len(benchmark.base)
     bases = _base_columns(benchmark)
@@ -153,7 +172,7 @@ def _scored(
     seconds: ArrayLike, workloads: Sequence[str], benchmark: Benchmark
 ) -> NDArray[np.float64]:
     """Returns a copy with the scored columns in their order, infinity for what is absent."""
-    columns = _columns(workloads, benchmark)
+    columns = columns_of(benchmark.scored, workloads, benchmark)
     times = np.asarray(seconds, dtype=np.float64)[..., columns]
     times[np.isnan(times)] = np.inf
     return times
@@ -168,18 +187,6 @@ def _limit(times: NDArray[np.float64], benchmark: Benchmark) -> NDArray[np.float
     """Returns the largest time of each column that counts, `(..., 1, workloads)`."""
     with np.errstate(over="ignore"):
         return benchmark.scoring.max_ratio * _fastest(times)
-
-
-def _columns(workloads: Sequence[str], benchmark: Benchmark) -> list[int]:
-    """Returns where the scored workloads are among the columns."""
-    position = {name: column for column, name in enumerate(workloads)}
-    missing = [name for name in benchmark.scored if name not in position]
-    if missing:
-        raise AlgoperfError(
-            f"the times have no column {missing[0]!r}, which the benchmark {benchmark.name!r} "
-            "scores; add it, or score a subset of the benchmark."
-        )
-    return [position[name] for name in benchmark.scored]
 
 
 def _fastest(times: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -163,7 +163,7 @@ def score_times(
     method = method or benchmark.scoring.method
     times = times_to_target(trials, benchmark.scoring.study_time)
     table = times.seconds, times.workloads
-    unit = row_of(reference, trials.submissions)
+    unit = None if reference is None else row_of(reference, trials.submissions)
     scores = scores_by_rules(*table, benchmark.with_scoring(method=method), reference=unit)
     ranks = shared_ranks(scores).tolist()
     order = sorted(range(len(ranks)), key=lambda row: (ranks[row], times.submissions[row]))

@@ -101,7 +101,7 @@ def sensitivity(
       UnknownNameError: If the benchmark does not know the ruleset, or nobody is the reference.
     """
     chosen = benchmark.with_scoring(method=method or benchmark.scoring.method)
-    unit = row_of(reference, trials.submissions)
+    unit = None if reference is None else row_of(reference, trials.submissions)
     changes = [
         (Scenario("as it is", "as_it_is"), trials, chosen),
         *((scenario, trials, changed) for scenario, changed in _changed_benchmarks(chosen)),

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from algoperf_scoring.benchmark import Benchmark
 from algoperf_scoring.bootstrap import Bootstrap, percentile_intervals
-from algoperf_scoring.names import unknown_name
+from algoperf_scoring.counting import columns_of, row_of
 from algoperf_scoring.times import TimesToTarget
 
 SpeedupDirection = Literal["published", "rules"]
@@ -91,7 +91,7 @@ def speedups(
       UnknownNameError: If there is no such reference, or no such ruleset.
       AlgoperfError: If a target was missed on a workload whose budget is unknown.
     """
-    row = _row(times.submissions, reference)
+    row = row_of(reference, times.submissions)
     raw = _base_times(times.seconds, times.workloads, benchmark)
     ratios = _ratios(_charged(raw, benchmark, ruleset, absent), row, direction)
     refusals = {
@@ -140,22 +140,16 @@ def speedup_intervals(
       AlgoperfError: If a target was missed in a resample on a workload whose budget is unknown, or
         the confidence is not between 0 and 1.
     """
-    row = _row(bootstrap.submissions, reference)
+    row = row_of(reference, bootstrap.submissions)
     raw = _base_times(bootstrap.seconds, bootstrap.workloads, benchmark)
     ratios = _ratios(_charged(raw, benchmark, ruleset, absent), row, direction)
     return percentile_intervals(_geometric_mean(ratios), confidence)
 
 
-def _row(submissions: Sequence[str], reference: str) -> int:
-    if reference not in submissions:
-        raise unknown_name("submission", reference, submissions)
-    return list(submissions).index(reference)
-
-
 def _base_times(
     seconds: ArrayLike, workloads: Sequence[str], benchmark: Benchmark
 ) -> NDArray[np.float64]:
-    columns = [list(workloads).index(name) for name in benchmark.base]
+    columns = columns_of(benchmark.base, workloads, benchmark)
     return np.asarray(seconds, dtype=np.float64)[..., columns]
 
 
