@@ -48,7 +48,6 @@ from algoperf_scoring.report.formats import (
 from algoperf_scoring.report.headline import lead
 from algoperf_scoring.report.markup import breakable, code_block, element, escaped, joined, table
 from algoperf_scoring.report.routes import workload_anchor, workload_route
-from algoperf_scoring.report.standings import rank_range
 from algoperf_scoring.report.time_facts import time_facts, workload_order
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</script>")
@@ -517,20 +516,6 @@ def test_a_reference_is_named_where_ratios_are_told(benchmark_small):
     text = Page(render_report(analyse(board, resamples=20))).text
     assert "compared with the times of b" in text
     assert "reference='b'" in text
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "expected"),
-    [
-        ([1.0, 0.0, 0.0], (1, 1)),
-        ([0.5, 0.5, 0.0], (1, 2)),
-        ([0.01, 0.98, 0.01], (2, 2)),
-        ([0.1, 0.2, 0.7], (1, 3)),
-        ([0.0, 0.0, 1.0], (3, 3)),
-    ],
-)
-def test_the_range_of_ranks_cuts_off_both_ends_alike(probabilities, expected):
-    assert rank_range(probabilities, 0.95) == expected
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,9 @@ def test_an_unknown_budget_matters_only_where_a_target_was_missed():
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(UnknownNameError, match="unknown reference submission 'reff': did you mean 'ref'"):
+    with pytest.raises(
+        UnknownNameError, match="unknown reference submission 'reff': did you mean 'ref'"
+    ):
         values(reference="reff", ref=(1, 1, 1))
     with pytest.raises(UnknownNameError, match="unknown ruleset 'extern'"):
         values(ruleset="extern", ref=(1, 1, 1))

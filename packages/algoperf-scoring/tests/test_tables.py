@@ -151,7 +151,7 @@ def test_an_analysis_adds_intervals_and_ranks(leaderboard, analysis):
         *("#", "submission", "score", "95% interval", "ranks")
     ]
     assert cells(table, "fast")[3:5] == ("1.0000 – 1.0000", "1")
-    assert "50 bootstrap resamples, seed 0" in table.legend
+    assert "95% of 50 bootstrap resamples, seed 0" in table.legend
 
 
 def test_speedups_are_told_with_their_intervals_or_why_there_is_none(analysis):

@@ -14,6 +14,7 @@ from algoperf_scoring.errors import AlgoperfError
 from algoperf_scoring.findings import KINDS
 from algoperf_scoring.leaderboard import Leaderboard
 from algoperf_scoring.profiles import performance_profile
+from algoperf_scoring.ranks import rank_range
 from algoperf_scoring.text_tables import Column, Table, printable, text_width
 from algoperf_scoring.times import median_over_studies
 
@@ -68,8 +69,7 @@ def leaderboard_tables(
 def score_table(leaderboard: Leaderboard, analysis: "Analysis | None" = None) -> Table:
     """Returns rank, score, and how many workloads and trials reached the target.
 
-    With an analysis, the interval of the score and the ranks that a submission holds in at least
-    one of twenty resamples.
+    With an analysis, the intervals of the score and of the rank.
     """
     n_held_out = len(leaderboard.benchmark.held_out)
     names = ["base", *(["held-out"] if n_held_out else []), "counted", "trials"]
@@ -79,8 +79,8 @@ def score_table(leaderboard: Leaderboard, analysis: "Analysis | None" = None) ->
         names = [f"{analysis.confidence:.0%} interval", "ranks", *names]
         intervals = [list(cells) for cells in _interval_cells(analysis)]
         legend += (
-            f"\nInterval: {analysis.bootstrap.resamples:,} bootstrap resamples, seed "
-            f"{analysis.bootstrap.seed}; ranks: those held in at least 5 % of them."
+            f"\nInterval and ranks: {analysis.confidence:.0%} of {analysis.bootstrap.resamples:,} "
+            f"bootstrap resamples, seed {analysis.bootstrap.seed}."
         )
     columns = (Column("#"), _NAME, Column("score"), *map(Column, names))
     rows = [_score_cells(leaderboard, row, intervals[row]) for row in _rows(leaderboard)]
@@ -294,8 +294,8 @@ def _interval_cells(analysis: "Analysis") -> Iterator[tuple[str, str]]:
     for (low, high), probabilities in zip(
         intervals, analysis.bootstrap.rank_probabilities().tolist(), strict=True
     ):
-        held = [rank for rank, share in enumerate(probabilities, start=1) if share >= 0.05]
-        ranks = f"{held[0]}–{held[-1]}" if len(held) > 1 else "".join(map(str, held))
+        best, worst = rank_range(probabilities, analysis.confidence)
+        ranks = f"{best}–{worst}" if best < worst else str(best)
         yield f"{low:.4f} – {high:.4f}", ranks
 
 

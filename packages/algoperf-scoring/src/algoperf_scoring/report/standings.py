@@ -2,10 +2,9 @@
 
 import math
 
-import numpy as np
-
 from algoperf_scoring.analysis import Analysis
 from algoperf_scoring.profiles import performance_profile
+from algoperf_scoring.ranks import rank_range
 from algoperf_scoring.report.formats import counted, percent, score, tenths
 from algoperf_scoring.report.markup import (
     Html,
@@ -97,21 +96,6 @@ def chart(name: str, label: str, **data: str | int) -> Html:
         aria_label=label,
         **attributes,
     )
-
-
-def rank_range(probabilities: list[float], confidence: float) -> tuple[int, int]:
-    """Returns the ranks between which a submission is in at least that share of the resamples.
-
-    Args:
-      probabilities: Of each rank, the first first.
-      confidence: As for intervals of scores; what is cut off is cut off at both ends alike.
-    """
-    tail = (1.0 - confidence) / 2.0
-    below = np.cumsum(probabilities)
-    low = int(np.searchsorted(below, tail, side="right"))
-    high = int(np.searchsorted(below, 1.0 - tail - 1e-9))
-    last = len(probabilities) - 1
-    return min(low, last) + 1, min(high, last) + 1
 
 
 def _standing(
