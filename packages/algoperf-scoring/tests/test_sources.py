@@ -8,8 +8,11 @@ from algoperf_scoring import (
     AlgoperfError,
     LogError,
     UnknownNameError,
+    analyse,
     load_benchmark,
+    save_figures,
     score_logs,
+    write_report,
 )
 
 HIT = [(5.0, 0.1), (10.0, 0.95)]
@@ -118,6 +121,16 @@ def test_a_submission_is_scored_against_the_published_field(tree):
     assert board.to_dict()["times"]["shampoo"]["fastmri"] == pytest.approx(640.7693979740143)
     # Findings are about what was brought, not about what is known.
     assert {found.submission for found in board.findings} == {"mine"}
+
+
+def test_a_report_and_figures_can_be_made_of_logs_and_the_published_field(tree, tmp_path):
+    published_like(tree, "mine", 600.0)
+    board = score_logs(tree.root, "algoperf-v0.6", against="published")
+    analysis = analyse(board, resamples=20)
+    write_report(analysis, tmp_path / "report.html")
+    assert "shampoo" in (tmp_path / "report.html").read_text()
+    paths = save_figures(analysis, tmp_path / "figures", trial_scatters=False)
+    assert any("ogbg" in path.name for path in paths)
 
 
 def test_the_field_of_another_benchmark_can_be_named(tree):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from algoperf_scoring import Benchmark, score_logs
+from algoperf_scoring import Benchmark, TrialTime, TrialTimes, score_logs, score_times
 from algoperf_scoring.analysis import analyse
 from algoperf_scoring.errors import AlgoperfError
 from algoperf_scoring.tables import (
@@ -17,6 +17,7 @@ from algoperf_scoring.tables import (
     tuning_tables,
 )
 from algoperf_scoring.text_tables import Table, to_text
+from algoperf_scoring.time_tables import benchmark_of_times
 
 
 def printed(leaderboard, width: int = 80) -> str:
@@ -76,6 +77,15 @@ def test_times_that_cannot_be_told_apart_are_marked(tree, benchmark_small):
         "three": "~30.0",
         "four": "40.0",
     }
+
+
+def test_times_without_evaluations_have_no_resolution():
+    rows = [TrialTime(name, "w", "s", 1, seconds) for name, seconds in (("a", 10.0), ("b", 20.0))]
+    trials = TrialTimes.from_rows(rows)
+    (table,) = times_tables(score_times(trials, benchmark_of_times([trials])))
+    assert [column.name for column in table.columns] == ["workload", "a", "b"]
+    assert "esolution" not in table.legend
+    assert "tied" not in table.legend
 
 
 def test_profiles_are_shown_at_a_few_points(leaderboard):

@@ -79,8 +79,8 @@ class Logs:
         return tuple(self.trials)
 
     def studies(self, submission: str, workload: str) -> Studies:
-        """Returns the studies of a workload; empty if it has no measurements."""
-        return self.trials[submission].get(workload, {})
+        """Returns the studies of a workload; empty if there are no measurements."""
+        return self.trials.get(submission, {}).get(workload, {})
 
     def each(self) -> Iterator[tuple[str, str, Trial]]:
         """Yields every trial with its submission and workload."""

@@ -95,26 +95,28 @@ def times_tables(leaderboard: Leaderboard, width: int | None = None) -> list[Tab
       width: Characters in a line; submissions that do not fit go into a further table.
     """
     cells = _time_cells(leaderboard)
-    resolution = [_resolution(leaderboard, column) for column in _columns(leaderboard)]
     names = [_wrapped(name) for name in leaderboard.submissions]
-    first = max(map(text_width, ("workload", *leaderboard.benchmark.scored)))
-    first += _GAP + max(map(text_width, ("resolution", *resolution)))
+    workloads = leaderboard.benchmark.scored
+    known = [_resolution(leaderboard, column) for column in _columns(leaderboard)]
+    # Times from a table have no evaluations.
+    resolution = {"resolution": known} if any(known) else {}
+    first = max(map(text_width, ("workload", *workloads)))
+    first += sum(_GAP + max(map(text_width, (name, *known))) for name in resolution)
     blocks = _fitting(names, cells, width, first)
-    n_base, n_scored = len(leaderboard.benchmark.base), len(leaderboard.benchmark.scored)
+    n_base = len(leaderboard.benchmark.base)
     return [
         Table(
             "Seconds to target" if block[0] == 0 else "Seconds to target, continued",
             (
                 Column("workload", "left"),
                 *(Column(names[row]) for row in block),
-                Column("resolution"),
+                *map(Column, resolution),
             ),
             tuple(
-                (name, *(cells[row][column] for row in block), resolution[column])
-                for column, name in enumerate(leaderboard.benchmark.scored)
+                zip(workloads, *(cells[row] for row in block), *resolution.values(), strict=True)
             ),
             times_legend(leaderboard) if block[-1] == len(names) - 1 else "",
-            frozenset({n_base - 1}) if n_scored > n_base else frozenset(),
+            frozenset({n_base - 1}) if len(workloads) > n_base else frozenset(),
         )
         for block in blocks
     ]
@@ -124,11 +126,18 @@ def times_legend(leaderboard: Leaderboard) -> str:
     """Returns what the marks in the times tables mean."""
     limit = f"{leaderboard.benchmark.scoring.max_ratio:g}"
     held_out = ", or a held-out variant was missed" if leaderboard.benchmark.held_out else ""
-    return (
-        f"{MISSED} target missed; blank: no logs; resolution: median time between evaluations.\n"
-        f"{NOT_COUNTED} not counted: more than {limit} times the fastest{held_out}.\n"
-        f"{TIED} tied: another submission may have met the target first, as far as evaluations tell."
-    )
+    lines = [
+        f"{MISSED} target missed; blank: no measurements.",
+        f"{NOT_COUNTED} not counted: more than {limit} times the fastest{held_out}.",
+    ]
+    if leaderboard.times.tied().any():
+        lines.append(
+            f"{TIED} tied: another submission may have met the target first, as far as evaluations "
+            "tell."
+        )
+    if np.isfinite(leaderboard.times.missed_until_s).any():
+        lines.append("Resolution: median time between evaluations.")
+    return "\n".join(lines)
 
 
 def profile_table(leaderboard: Leaderboard, taus: Sequence[float] = PROFILE_TAUS) -> Table:
