@@ -7,6 +7,8 @@ import pytest
 
 from algoperf_scoring import UnknownNameError, score_logs
 from algoperf_scoring.analysis import analyse
+from algoperf_scoring.report import render_report
+from algoperf_scoring.tables import score_table
 
 MISS, HIT = 0.1, 0.95
 
@@ -52,6 +54,28 @@ def test_absent_workloads_may_count_as_missed(leaderboard):
     assert analysis.speedups.values.tolist() == pytest.approx([2.0, 4 / 3, 1.0])
     low, high = analysis.speedup_intervals[0]
     assert low < 2.0 < high
+
+
+def test_results_of_single_runs_have_no_intervals(tree, benchmark_small):
+    for name, seconds in (("slow", 20.0), ("fast", 10.0)):
+        tree.trial(f"{name}/study_0/digits_jax/trial_1", [(5.0, MISS), (seconds, HIT)])
+    board = score_logs(tree.root, benchmark_small)
+    analysis = analyse(board, resamples=20)
+    assert not analysis.repeated
+    table = score_table(board, analysis)
+    assert "95% interval" not in [column.name for column in table.columns]
+    assert "No intervals: nothing was run more than once." in table.legend
+    page = render_report(analysis)
+    assert "95 % interval" not in page.split("</table>")[0]
+    assert "nobody can tell how sure that is" in page
+
+
+def test_a_second_trial_is_no_second_study(tree, benchmark_small):
+    for trial, seconds in ((1, 20.0), (2, 10.0)):
+        tree.trial(f"sub/study_0/digits_jax/trial_{trial}", [(5.0, MISS), (seconds, HIT)])
+    board = score_logs(tree.root, benchmark_small)
+    assert analyse(board, resamples=20).repeated
+    assert not analyse(board, resamples=20, levels="studies").repeated
 
 
 def test_the_seed_decides(leaderboard):

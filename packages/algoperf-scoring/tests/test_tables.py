@@ -155,8 +155,10 @@ def analysis(leaderboard):
     return analyse(leaderboard, resamples=50, speedup_over="fast")
 
 
-def test_an_analysis_adds_intervals_and_ranks(leaderboard, analysis):
-    table = score_table(leaderboard, analysis)
+def test_an_analysis_adds_intervals_and_ranks(tree, leaderboard, benchmark_held_out):
+    tree.trial("fast/study_1/digits_jax/trial_1", [(6.0, 0.1), (10.0, 0.95)])
+    leaderboard = score_logs(tree.root, benchmark_held_out, method="exact")
+    table = score_table(leaderboard, analyse(leaderboard, resamples=50))
     assert [column.name for column in table.columns][:5] == [
         *("#", "submission", "score", "95% interval", "ranks")
     ]
@@ -166,10 +168,24 @@ def test_an_analysis_adds_intervals_and_ranks(leaderboard, analysis):
 
 def test_speedups_are_told_with_their_intervals_or_why_there_is_none(analysis):
     table = speedup_table(analysis)
-    assert cells(table, "fast") == ("fast", "1.0000", "1.0000 – 1.0000")
-    assert cells(table, "slow_but_sure")[1] == "0.0050"
-    assert cells(table, "lost") == ("lost", "", "")
+    assert cells(table, "fast") == ("fast", "1.0000")
+    assert cells(table, "slow_but_sure") == ("slow_but_sure", "0.0050")
+    assert cells(table, "lost") == ("lost", "")
     assert "lost has no measurements of wine" in table.legend
+
+
+def test_speedups_of_repeated_runs_have_intervals(tree, benchmark_small):
+    for name, factor in (("fast", 1), ("slow", 2)):
+        for study, seconds in enumerate((10.0, 12.0)):
+            for workload, good in (("digits", 0.95), ("wine", 0.4)):
+                where = f"{name}/study_{study}/{workload}_jax/trial_1"
+                tree.trial(where, [(factor * seconds, good)])
+    board = score_logs(tree.root, benchmark_small)
+    table = speedup_table(analyse(board, resamples=200, speedup_over="slow"))
+    name, value, interval = cells(table, "fast")
+    assert (name, value) == ("fast", "2.0000")
+    low, high = map(float, interval.split(" – "))
+    assert low < 2.0 < high
 
 
 def test_without_a_submission_to_compare_with_there_are_no_speedups(leaderboard):

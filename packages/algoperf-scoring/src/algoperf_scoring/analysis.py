@@ -47,6 +47,14 @@ class Analysis:
     speedup_intervals: NDArray[np.float64] | None = None
 
     @property
+    def repeated(self) -> bool:
+        """Whether anything was run more than once; else all resamples are alike and say nothing."""
+        there = ~np.isnan(self.leaderboard.trials.seconds)
+        studies = there.any(axis=-1).sum(axis=-1)
+        runs = studies if self.bootstrap.levels == "studies" else there.sum(axis=(-2, -1))
+        return bool((runs > 1).any())
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """The leaderboard's findings and the suspicions."""
         return (*self.leaderboard.findings, *map(_finding, self.suspicions))

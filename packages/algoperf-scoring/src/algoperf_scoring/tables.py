@@ -75,7 +75,9 @@ def score_table(leaderboard: Leaderboard, analysis: "Analysis | None" = None) ->
     names = ["base", *(["held-out"] if n_held_out else []), "counted", "trials"]
     legend = "Workloads and trials at the target; counted: base workloads in the score."
     intervals: list[list[str]] = [[] for _ in leaderboard.submissions]
-    if analysis is not None:
+    if analysis is not None and not analysis.repeated:
+        legend += "\nNo intervals: nothing was run more than once."
+    elif analysis is not None:
         names = [f"{analysis.confidence:.0%} interval", "ranks", *names]
         intervals = [list(cells) for cells in _interval_cells(analysis)]
         legend += (
@@ -172,12 +174,14 @@ def speedup_table(analysis: "Analysis") -> Table:
     for row, name in enumerate(speedups.submissions):
         value, *ends = map(_number, (speedups.values[row], *intervals[row]))
         rows.append((name, value, " – ".join(ends) if value else ""))
+    columns = (_NAME, Column("speedup"), Column(f"{analysis.confidence:.0%} interval"))
+    shown = len(columns) if analysis.repeated else 2
     faster = "above" if speedups.direction == "rules" else "below"
     refusals = "".join(f"\nNo speedup: {text}" for text in speedups.refusals.values())
     return Table(
         f"Speedups over {speedups.reference}",
-        (_NAME, Column("speedup"), Column(f"{analysis.confidence:.0%} interval")),
-        tuple(rows),
+        columns[:shown],
+        tuple(row[:shown] for row in rows),
         f"Geometric mean over base workloads of ratios of times; {faster} 1 is faster.\n"
         f"A missed target counts as the budget and 1 s.{refusals}",
     )

@@ -120,9 +120,10 @@ def _figures(
     board = results.leaderboard if isinstance(results, Analysis) else results
     yield ("performance_profiles",), profiles_figure(board)
     yield ("times",), times_figure(board)
-    if isinstance(results, Analysis):
+    if isinstance(results, Analysis) and results.repeated:
         yield ("scores",), scores_figure(board, results.bootstrap, results.confidence)
         yield ("ranks",), rank_figure(board, results.bootstrap)
+    if isinstance(results, Analysis):
         yield ("tuning_curves",), tuning_curves_figure(results.tuning_curves, board)
     if board.logs is None:
         return

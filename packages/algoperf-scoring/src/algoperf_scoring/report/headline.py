@@ -79,6 +79,8 @@ def _banner(class_: str, *children: Html | str) -> Html:
 
 def _certainty(analysis: Analysis) -> str:
     board, drawn = analysis.leaderboard, analysis.bootstrap
+    if not analysis.repeated:
+        return "Nothing was run more than once, so that nobody can tell how sure that is."
     first = float(drawn.rank_probabilities()[0, 0])
     ahead = float(drawn.better_than()[0, 1])
     (low, high), (next_low, next_high) = drawn.score_intervals(analysis.confidence)[:2].tolist()

@@ -27,8 +27,7 @@ def robustness_section(analysis: Analysis) -> Html:
     return section(
         "robustness",
         "How far the order can be trusted",
-        element("h3", "Ranks in the resamples"),
-        _rank_table(analysis),
+        *([element("h3", "Ranks in the resamples"), _rank_table(analysis)] * analysis.repeated),
         element("h3", "Ranks under changed rules"),
         _sensitivity_table(analysis),
         _speedups(analysis, analysis.speedups) if analysis.speedups else "",
@@ -93,7 +92,7 @@ def _changed_rank(rank: int, usual: int, own: float) -> Html:
 
 def _speedups(analysis: Analysis, compared: Speedups) -> Html:
     ends = analysis.speedup_intervals
-    if ends is None:
+    if ends is None or not analysis.repeated:
         ends = np.full((len(compared.submissions), 2), np.nan)
     above = "above 1 is faster" if compared.direction == "rules" else "below 1 is faster"
     head = [

@@ -31,10 +31,16 @@ def leaderboard_section(analysis: Analysis) -> Html:
         head_cell("rank", class_="number"),
         head_cell("submission"),
         head_cell("score", class_="number"),
-        head_cell(f"{covered} interval", class_="number"),
-        head_cell(element("span", f"{low:g}"), element("span", f"{high:g}"), class_="axis"),
-        head_cell("first rank", class_="number"),
-        head_cell("ranks", class_="number"),
+        *(
+            [
+                head_cell(f"{covered} interval", class_="number"),
+                head_cell(element("span", f"{low:g}"), element("span", f"{high:g}"), class_="axis"),
+                head_cell("first rank", class_="number"),
+                head_cell("ranks", class_="number"),
+            ]
+            if analysis.repeated
+            else []
+        ),
         head_cell("workloads counted", class_="number"),
         head_cell("trials at target", class_="number"),
     ]
@@ -114,10 +120,16 @@ def _standing(
         cell(board.ranks[row], class_="number"),
         head_cell(breakable(board.submissions[row]), row=True),
         cell(element("strong", score(own)), class_="number"),
-        cell(f"{score(low)} to {score(high)}", class_="number nowrap"),
-        cell(_bar(low, own, high, axis)),
-        cell(percent(chances[0]), class_="number nowrap"),
-        cell(str(best) if best == worst else f"{best} to {worst}", class_="number nowrap"),
+        *(
+            [
+                cell(f"{score(low)} to {score(high)}", class_="number nowrap"),
+                cell(_bar(low, own, high, axis)),
+                cell(percent(chances[0]), class_="number nowrap"),
+                cell(str(best) if best == worst else f"{best} to {worst}", class_="number nowrap"),
+            ]
+            if analysis.repeated
+            else []
+        ),
         cell(f"{n_counted} of {len(board.benchmark.base)}", class_="number nowrap"),
         cell(f"{reached:,} of {trials:,}", class_="number nowrap"),
     ]
@@ -147,6 +159,12 @@ def _bar(low: float, own: float, high: float, axis: tuple[float, float]) -> Html
 
 def _notes(analysis: Analysis) -> Html:
     drawn = analysis.bootstrap
+    relative = (
+        "Scores are relative to this group of submissions: with others in it, they change. A "
+        "workload counts if its time, and that of its held-out variants, does."
+    )
+    if not analysis.repeated:
+        return paragraph(f"No intervals: nothing was run more than once. {relative}", class_="note")
     what = {
         "studies_and_trials": "studies, and the trials inside each, were drawn anew",
         "studies": "studies were drawn anew, each with the trials it has",
@@ -160,7 +178,6 @@ def _notes(analysis: Analysis) -> Html:
     return paragraph(
         f"Intervals and probabilities: {counted(drawn.resamples, 'resample', 'resamples')} with "
         f"seed {drawn.seed}, in which {what}; {percent(analysis.confidence)} of them lie inside. "
-        f"{aside}Scores are relative to this group of submissions: with others in it, they "
-        "change. A workload counts if its time, and that of its held-out variants, does.",
+        f"{aside}{relative}",
         class_="note",
     )

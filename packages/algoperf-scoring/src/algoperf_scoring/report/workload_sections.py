@@ -48,6 +48,8 @@ def workloads_section(analysis: Analysis, facts: TimeFacts) -> Html:
     """Returns links to all workloads, and their sections."""
     links = [element("a", breakable(name), href=workload_route(name)) for name in facts.order]
     intervals = analysis.bootstrap.time_intervals(analysis.confidence)
+    if not analysis.repeated:
+        intervals = np.full_like(intervals, np.nan)
     parts = [
         _workload(analysis, name, index, _times_table(analysis, facts, name, intervals))
         for index, name in enumerate(facts.order)
