@@ -66,7 +66,7 @@ class Campaign:
         max_global_steps: Step limit of every trial.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         retry_crashed: Whether to run trials again that crashed or ran out of memory.
-        checkpoint_period_s: Seconds between two checkpoints of a trial; 0: after every evaluation; None: never.
+        checkpoint_period_s: Seconds between two checkpoints of a trial; 0: every evaluation; None: never.
     """
 
     benchmark: Benchmark

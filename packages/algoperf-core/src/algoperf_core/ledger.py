@@ -92,7 +92,7 @@ class Ledger:
 
     def seconds(self, account: Account) -> float:
         """Seconds charged to an account so far."""
-        return sum(self._seconds[position] for position in _POSITIONS[account])
+        return sum(self._seconds[_SPANS[account]])
 
     @property
     def total_s(self) -> float:
@@ -123,7 +123,10 @@ class Ledger:
             self._earlier_s += seconds
 
 
-_POSITIONS = {
-    account: tuple(phase.position for phase in _PHASES if phase.account is account)
-    for account in Account
-}
+def _span(account: Account) -> slice:
+    positions = [phase.position for phase in _PHASES if phase.account is account]
+    return slice(positions[0], positions[-1] + 1)
+
+
+# The phases of an account stand beside each other: adding them up is part of every step.
+_SPANS = {account: _span(account) for account in Account}

@@ -358,7 +358,8 @@ class TrainingRun:
         self._charge()
         if self._train_state["is_time_remaining"] and self._evaluation_is_due():
             self._evaluate(prepare_key, eval_key)
-        self._progress.after_step(self.global_step, self.ledger.seconds(Account.SUBMISSION))
+        submission_s = self._train_state["accumulated_submission_time"]
+        self._progress.after_step(self.global_step, submission_s)
 
     def _state_arguments(self) -> dict[str, Any]:
         return {
@@ -405,7 +406,7 @@ class TrainingRun:
     def _evaluation_is_due(self) -> bool:
         if self._train_state["training_complete"] or self._submission_s_at_last_eval is None:
             return True
-        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        submission_s: float = self._train_state["accumulated_submission_time"]
         return submission_s - self._submission_s_at_last_eval >= self._eval_period_s
 
     # Evaluation: prepared on the clock, done off it.
