@@ -389,7 +389,7 @@ def test_trial_ends_with_a_campaign_that_was_killed(slow_command, tmp_path):
     process.wait()
     (progress,) = runs.glob("slow/*/*/trial_1/progress.json")
     wait_for(lambda: time.time_ns() - progress.stat().st_mtime_ns > 2e9)
-    assert read_result(progress.parent) is None
+    assert read_result(progress.parent).outcome is Outcome.INTERRUPTED
 
 
 def trial_of(campaign, text, tmp_path):

@@ -24,12 +24,12 @@ from algoperf_core.spec import Framework
 from algoperf_core.trial import EXIT_BAD_INPUT
 from algoperf_core.trial_spec import (
     CONSOLE_FILE,
-    OUTCOME_FILE,
     SPEC_FILE,
     TrialSpec,
     is_done,
     read_result,
     read_spec,
+    reopen,
     write_spec,
 )
 from algoperf_core.tuning import Point, load_search_space
@@ -37,8 +37,14 @@ from algoperf_scoring import Benchmark, Ruleset, load_benchmark
 from algoperf_scoring.files import write_text_atomic
 
 POLL_S = 0.2
-# Paths may differ when a campaign is continued from another folder or another machine.
-PATH_FIELDS = {"submission", "search_space", "data_dir", "imagenet_v2_data_dir"}
+# What may differ when a campaign is continued: paths, on another machine, and what changes no result.
+FREE_FIELDS = {
+    "submission",
+    "search_space",
+    "data_dir",
+    "imagenet_v2_data_dir",
+    "checkpoint_period_s",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,7 @@ class Campaign:
         max_global_steps: Step limit of every trial.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         retry_crashed: Whether to run trials again that crashed or ran out of memory.
+        checkpoint_period_s: Seconds between two checkpoints of a trial; 0: every evaluation; None: never.
     """
 
     benchmark: Benchmark
@@ -76,6 +83,7 @@ class Campaign:
     max_global_steps: int | None = None
     imagenet_v2_data_dir: Path | None = None
     retry_crashed: bool = False
+    checkpoint_period_s: float | None = 300.0
 
     def expand(self) -> list[TrialSpec]:
         """All trials of the campaign, study by study, so that an unfinished campaign is worth scoring.
@@ -135,6 +143,7 @@ class Campaign:
                         data_dir=str(self.data_dir.absolute()),
                         imagenet_v2_data_dir=_optional(self.imagenet_v2_data_dir),
                         max_global_steps=self.max_global_steps,
+                        checkpoint_period_s=self.checkpoint_period_s,
                     )
 
     def _points(
@@ -177,9 +186,9 @@ class Campaign:
 
     def _is_unfinished(self, trial_dir: Path) -> bool:
         result = read_result(trial_dir)
-        retried = result is not None and result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
-        if self.retry_crashed and retried:
-            (trial_dir / OUTCOME_FILE).unlink()
+        repeatable = (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+        if self.retry_crashed and result is not None and result.outcome in repeatable:
+            reopen(trial_dir, result)
             return True
         return not is_done(result)
 
@@ -210,7 +219,7 @@ def _optional(path: Path | None) -> str | None:
 
 def _check_same(trial_dir: Path, spec: TrialSpec) -> None:
     before, now = asdict(read_spec(trial_dir)), asdict(spec)
-    changed = [name for name in now if name not in PATH_FIELDS and before[name] != now[name]]
+    changed = [name for name in now if name not in FREE_FIELDS and before[name] != now[name]]
     if not changed:
         return
     if "submission_sha256" in changed:

@@ -71,6 +71,18 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _period(text: str) -> float | None:
+    if text == "never":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0, nor never")
+    return seconds
+
+
 def _add_run(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
     add("submissions", nargs="+", metavar="SUBMISSION", help="installed name, folder, or .py file")
@@ -111,6 +123,13 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="trials at a time, each on its own processors",
     )
     add("--retry-crashed", action="store_true", help="run crashed trials again")
+    add(
+        "--checkpoint-period",
+        type=_period,
+        default=300.0,
+        metavar="SECONDS",
+        help="time between two checkpoints of a trial (default: 300); 0: after every evaluation; or never",
+    )
     add(
         "--plot",
         type=Path,
@@ -166,6 +185,7 @@ def _run(options: argparse.Namespace) -> int:
         max_global_steps=options.max_steps,
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
         retry_crashed=options.retry_crashed,
+        checkpoint_period_s=options.checkpoint_period,
     )
     # A terminated campaign stops its trials as an interrupted one does.
     signal.signal(signal.SIGTERM, _interrupt)

@@ -17,3 +17,11 @@ class WorkloadError(AlgoperfError):
 
 class CampaignError(AlgoperfError):
     """A campaign cannot be started or continued as asked."""
+
+
+class RecordError(AlgoperfError):
+    """What a trial measures cannot be written down; the trial ends as interrupted."""
+
+
+class CheckpointError(AlgoperfError):
+    """A checkpoint cannot be written, or the trial cannot continue from it."""

@@ -7,28 +7,41 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from algoperf_core.durable import append_durable, write_durable
 from algoperf_core.errors import SubmissionError
-from algoperf_scoring.files import write_text_atomic
+
+EVALUATIONS_FILE = "eval_measurements.csv"
+MEASUREMENTS_FILE = "measurements.csv"
+FILES = (EVALUATIONS_FILE, MEASUREMENTS_FILE)
 
 
 class CsvTable:
     """A growing CSV file; rows may bring new columns, which are added at the right.
 
-    Rows with known columns are appended in one write; a new column rewrites the file atomically.
+    Rows with known columns are appended in one write, all or none of it; a new column rewrites the file
+    atomically. A file that is there already is continued.
+
+    Args:
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._columns: list[str] = []
         self._rows: list[Mapping[str, Any]] = []
+        if path.exists():
+            self._read()
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Appends rows; the first row ever sets the columns in alphabetical order."""
+        """Appends rows; the first row ever sets the columns in alphabetical order.
+
+        Raises:
+            RecordError: The rows cannot be written; the file is as it was.
+        """
         if not rows:
             return
         if not self._columns:
@@ -38,11 +51,15 @@ class CsvTable:
         self._rows += rows
         if new or len(self._rows) == len(rows):
             header = dict(zip(self._columns, self._columns, strict=True))
-            write_text_atomic(self._path, self._text([header, *self._rows]))
+            write_durable(self._path, self._text([header, *self._rows]).encode())
         else:
-            with self._path.open("ab", buffering=0) as file:
-                file.write(self._text(rows).encode())
-                os.fsync(file.fileno())
+            append_durable(self._path, self._text(rows).encode())
+
+    def _read(self) -> None:
+        with self._path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            self._rows = list(reader)
+            self._columns = list(reader.fieldnames or ())
 
     def _text(self, rows: Sequence[Mapping[str, Any]]) -> str:
         buffer = io.StringIO()
@@ -58,12 +75,14 @@ class Measurements:
     `update_params` costs a submission next to nothing and never waits for the device.
 
     Args:
-        trial_dir: Folder of the trial; it exists.
+        trial_dir: Folder of the trial; it exists. Measurements that are there already are continued.
+        preemption_count: How often the trial was interrupted before.
     """
 
-    def __init__(self, trial_dir: Path) -> None:
-        self._evaluations = CsvTable(trial_dir / "eval_measurements.csv")
-        self._all = CsvTable(trial_dir / "measurements.csv")
+    def __init__(self, trial_dir: Path, preemption_count: int = 0) -> None:
+        self._evaluations = CsvTable(trial_dir / EVALUATIONS_FILE)
+        self._all = CsvTable(trial_dir / MEASUREMENTS_FILE)
+        self._preemption_count = preemption_count
         self._pending: list[dict[str, Any]] = []
 
     def append_scalar_metrics(self, metrics: Mapping[str, Any], global_step: int) -> None:
@@ -83,7 +102,11 @@ class Measurements:
     def append_final(self, submission_s: float, global_step: int) -> None:
         """Records the last row of `measurements.csv`: the whole submission time."""
         self._pending.append(
-            {"score": submission_s, "global_step": global_step, "preemption_count": 0}
+            {
+                "score": submission_s,
+                "global_step": global_step,
+                "preemption_count": self._preemption_count,
+            }
         )
         self.flush()
 

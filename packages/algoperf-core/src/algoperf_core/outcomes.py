@@ -43,6 +43,10 @@ class TrialResult:
         time_to_target_s: Submission time of the first evaluation that met the validation target.
         time_to_test_target_s: The same for the test target.
         ledger_s: Seconds by account; they add up to the trial's wall-clock.
+        phases_s: Seconds by account and phase; the phases of an account add up to it.
+        preemption_count: How often the trial was interrupted and went on.
+        interruptions: What was lost each time, as in `interruptions.json`.
+        failed_checkpoints: How many checkpoints could not be saved in the last attempt.
         message: What went wrong, if anything did.
     """
 
@@ -53,6 +57,10 @@ class TrialResult:
     time_to_target_s: float | None = None
     time_to_test_target_s: float | None = None
     ledger_s: dict[str, float] = field(default_factory=dict)
+    phases_s: dict[str, dict[str, float]] = field(default_factory=dict)
+    preemption_count: int = 0
+    interruptions: tuple[dict[str, Any], ...] = ()
+    failed_checkpoints: int = 0
     message: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,4 +71,26 @@ class TrialResult:
     def from_dict(cls, data: dict[str, Any]) -> TrialResult:
         """Reads what `to_dict` wrote."""
         stopped_by = None if data["stopped_by"] is None else StoppedBy(data["stopped_by"])
-        return cls(**(data | {"outcome": Outcome(data["outcome"]), "stopped_by": stopped_by}))
+        typed = {
+            "outcome": Outcome(data["outcome"]),
+            "stopped_by": stopped_by,
+            "interruptions": tuple(data.get("interruptions", ())),
+        }
+        return cls(**(data | typed))
+
+    def summary(self) -> str:
+        """How the trial ended and where its time went, in one line."""
+        accounts = (
+            f"{account.replace('_', '-')} {seconds:.2f} s{_phases(self.phases_s.get(account, {}))}"
+            for account, seconds in self.ledger_s.items()
+        )
+        interrupted = (
+            f"; interrupted {self.preemption_count} times" if self.preemption_count else ""
+        )
+        work = f"{self.global_step:,} steps and {self.evaluations} evaluations"
+        return f"{self.outcome} after {work}{interrupted}; {', '.join(accounts)}"
+
+
+def _phases(phases: dict[str, float]) -> str:
+    parts = [f"{name.replace('_', ' ')} {seconds:.2f}" for name, seconds in phases.items()]
+    return f" ({', '.join(parts)})" if len(parts) > 1 else ""

@@ -10,10 +10,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from algoperf_scoring.errors import OutputError
 from algoperf_scoring.files import write_text_atomic
 
 PERIOD_S = 0.5
@@ -95,12 +97,14 @@ class ProgressFile:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def _write(self) -> None:
-        write_text_atomic(self._path, json.dumps(asdict(self.snapshot())))
+        # A full disk must not end the thread, which also watches for orphans, nor hide a trial's own error.
+        with suppress(OutputError):
+            write_text_atomic(self._path, json.dumps(asdict(self.snapshot())))
 
 
 def read_snapshot(path: Path) -> Snapshot | None:
-    """The last snapshot of a trial; None before its first."""
+    """The last snapshot of a trial; None before its first, or if a power failure damaged it."""
     try:
         return Snapshot(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError, TypeError):
         return None

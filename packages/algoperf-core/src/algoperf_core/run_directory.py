@@ -1,4 +1,6 @@
-"""The JSON files that describe a trial: `hparams.json`, `meta_data_0.json`, `flags_0.json`.
+"""The JSON files that describe a trial: `hparams.json`, `meta_data_<n>.json`, `flags_<n>.json`.
+
+`<n>` is 0, and one more after each interruption.
 
 Keys are the published ones (docs/protocol.md, "Files of a trial"), so that the published tools read them;
 keys of our own stand beside them.
@@ -16,33 +18,22 @@ from algoperf_core.spec import Workload
 from algoperf_core.trial_spec import TrialSpec, write_json
 from algoperf_scoring import Benchmark
 
-# Files of an attempt that ended before its trial did. A trial without checkpoints starts afresh.
-STALE_PATTERNS = (
-    "*measurements.csv",
-    "hparams.json",
-    "meta_data_*.json",
-    "flags_*.json",
-    "progress.json",
-    "outcome.json",
-)
-
-
-def clear_unfinished(trial_dir: Path) -> None:
-    """Removes the measurements of an unfinished attempt."""
-    for pattern in STALE_PATTERNS:
-        for path in trial_dir.glob(pattern):
-            path.unlink()
-
 
 def describe_trial(
-    trial_dir: Path, spec: TrialSpec, benchmark: Benchmark, workload: Workload, backend: Backend
+    trial_dir: Path,
+    spec: TrialSpec,
+    benchmark: Benchmark,
+    workload: Workload,
+    backend: Backend,
+    preemption_count: int = 0,
 ) -> None:
-    """Writes the JSON files of a trial."""
+    """Writes the JSON files of a trial; an attempt that goes on after an interruption adds its own."""
     if spec.hyperparameters is not None:
         write_json(trial_dir / "hparams.json", spec.hyperparameters)
-    write_json(trial_dir / "meta_data_0.json", meta_data(spec, workload, backend))
+    facts = meta_data(spec, workload, backend)
+    write_json(trial_dir / f"meta_data_{preemption_count}.json", facts)
     trials = benchmark.ruleset(spec.ruleset).trials
-    write_json(trial_dir / "flags_0.json", flags(trial_dir, spec, trials))
+    write_json(trial_dir / f"flags_{preemption_count}.json", flags(trial_dir, spec, trials))
 
 
 def meta_data(spec: TrialSpec, workload: Workload, backend: Backend) -> dict[str, Any]:
@@ -95,7 +86,7 @@ def flags(trial_dir: Path, spec: TrialSpec, trials: int) -> dict[str, Any]:
         "experiment_name": f"{spec.submission_name}/study_{spec.study}",
         "max_global_steps": spec.max_global_steps,
         "rng_seed": spec.seed,
-        "save_checkpoints": False,
+        "save_checkpoints": spec.checkpoint_period_s is not None,
         "resume_last_run": None,
         "overwrite": True,
     } | {"algoperf." + name: value for name, value in asdict(spec).items()}

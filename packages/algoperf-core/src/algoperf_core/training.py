@@ -19,12 +19,14 @@ from typing import Any, Protocol
 
 from algoperf_core import numpy_keys
 from algoperf_core.backends import Backend, Key
-from algoperf_core.errors import SubmissionError, WorkloadError
-from algoperf_core.ledger import Account, Clock, Ledger
+from algoperf_core.errors import CheckpointError, SubmissionError, WorkloadError
+from algoperf_core.ledger import Account, Clock, Ledger, Phase
 from algoperf_core.outcomes import Outcome, StoppedBy, TrialResult
 from algoperf_core.seeds import derive_seed
 from algoperf_core.spec import MetricsLogger, TrainingCompleteError, Workload
 from algoperf_core.submission import Submission, checked_update
+from algoperf_core.timed_queue import TimedQueue
+from algoperf_core.trial_checkpoints import RunState
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,16 @@ log = logging.getLogger(__name__)
 MAX_STEPS_AHEAD = 2
 # A failed evaluation is tried again after the next step; one that keeps failing ends the trial.
 MAX_FAILED_EVALUATIONS = 3
+
+
+# What a run counts and remembers between evaluations, and a checkpoint holds.
+_COUNTERS = (
+    "_evaluations",
+    "_failed_evaluations",
+    "_submission_s_at_last_eval",
+    "_time_to_target_s",
+    "_time_to_test_target_s",
+)
 
 
 class Recorder(MetricsLogger, Protocol):
@@ -52,6 +64,22 @@ class Progress(Protocol):
 
     def after_evaluation(self, metrics: Mapping[str, float]) -> None:
         """Takes note of an evaluation."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Saves and restores a run; times are seconds of wall-clock in this process."""
+
+    def begin(self, state: RunState, attempt_s: float) -> RunState | None:
+        """Takes note of the state after set-up, and returns the one to continue from, if any."""
+        ...
+
+    def is_due(self, attempt_s: float) -> bool:
+        """Whether it is time for a checkpoint."""
+        ...
+
+    def save(self, state: RunState, attempt_s: float) -> None:
+        """Saves a run, or says why it cannot."""
         ...
 
 
@@ -115,12 +143,26 @@ class TrainingRun:
         recorder: Where measurements go.
         progress: Who watches.
         now: Monotonic clock, in seconds.
+        ledger: A ledger that is kept since the trial's process began; None starts one here.
+        checkpoints: Where the run continues from, and is saved; None for neither.
+        preemption_count: How often the trial was interrupted before.
     """
 
     def __init__(
-        self, plan: TrialPlan, backend: Backend, recorder: Recorder, progress: Progress, now: Clock
+        self,
+        plan: TrialPlan,
+        backend: Backend,
+        recorder: Recorder,
+        progress: Progress,
+        now: Clock,
+        *,
+        ledger: Ledger | None = None,
+        checkpoints: Checkpoints | None = None,
+        preemption_count: int = 0,
     ) -> None:
-        self.ledger = Ledger(now)
+        self.ledger = ledger or Ledger(now)
+        self._checkpoints = checkpoints
+        self._preemption_count = preemption_count
         self._plan = plan
         self._workload = plan.workload
         self._submission = plan.submission
@@ -135,7 +177,6 @@ class TrainingRun:
         self._submission_s_at_last_eval: float | None = None
         self._time_to_target_s: float | None = None
         self._time_to_test_target_s: float | None = None
-        self._loop_started_at_s = 0.0
         self._train_state: dict[str, Any] = {
             "validation_goal_reached": False,
             "test_goal_reached": False,
@@ -155,6 +196,7 @@ class TrainingRun:
         self._set_up()
         while (stopped_by := self._stopped_by()) is None:
             self._step()
+        self.ledger.switch(Phase.SYNCHRONIZE)
         self._backend.synchronize()
         self._charge()
         return self.result(self._outcome(stopped_by), stopped_by)
@@ -171,6 +213,8 @@ class TrainingRun:
             time_to_target_s=self._time_to_target_s,
             time_to_test_target_s=self._time_to_test_target_s,
             ledger_s=self.ledger.entries(),
+            phases_s=self.ledger.breakdown(),
+            preemption_count=self._preemption_count,
             message=message,
         )
 
@@ -193,22 +237,95 @@ class TrainingRun:
         self._loop_key = self._key("loop")
         # The same words in both frameworks, which therefore train on the same batches.
         data_key = numpy_keys.key(derive_seed(plan.seed, "data"))
-        self._queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
+        self.ledger.switch(Phase.DATA)
+        queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
+        self._queue = TimedQueue(queue, self.ledger)
+        self.ledger.switch(Phase.MODEL)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
         workload.attach_metrics_logger(self._recorder)
+        backend.synchronize()
+        self.ledger.switch(Phase.OPTIMIZER)
         self.submission_involved = True
         self._optimizer_state = self._submission.init_optimizer_state(
             workload, self._params, self._model_state, plan.hyperparameters, self._key("optimizer")
         )
+        backend.synchronize()
+        self.ledger.switch(Phase.RESTORE)
+        self._restore()
+        self.ledger.switch(Phase.START)
         # The harness's own dispatches are compiled now, so that no submission pays for them.
         backend.step_keys(self._loop_key, 0)
         backend.wait(backend.fence(self._params))
         backend.synchronize()
-        self.ledger.switch(Account.SUBMISSION)
-        self._loop_started_at_s = self.ledger.total_s
+        self.ledger.switch(Phase.HARNESS)
 
     def _key(self, purpose: str) -> Key:
         return self._backend.key(derive_seed(self._plan.seed, purpose))
+
+    # Checkpoints: not on the clock.
+
+    def _state(self) -> RunState:
+        get_position = getattr(self._queue, "get_state", None)
+        return RunState(
+            params=self._params,
+            optimizer_state=self._optimizer_state,
+            model_state=self._model_state,
+            queue_position=None if get_position is None else get_position(),
+            facts={
+                "global_step": self.global_step,
+                "ledger": self.ledger.breakdown(),
+                "eval_results": self._eval_results,
+                "train_state": self._train_state,
+                "last_metrics": dict(self._last_metrics),
+            }
+            | {name: getattr(self, name) for name in _COUNTERS},
+        )
+
+    def _restore(self) -> None:
+        if self._checkpoints is None:
+            return
+        state = self._state()
+        # Nothing else may keep the fresh arrays alive while the saved ones are read.
+        self._params = self._optimizer_state = self._model_state = None
+        restored = self._checkpoints.begin(state, self.ledger.attempt_s)
+        state = restored or state
+        self._params, self._model_state = state.params, state.model_state
+        self._optimizer_state = state.optimizer_state
+        if restored is not None:
+            self._continue_from(restored)
+
+    def _continue_from(self, state: RunState) -> None:
+        facts = state.facts
+        self.ledger.resume(facts["ledger"])
+        self.global_step = facts["global_step"]
+        self._eval_results[:] = facts["eval_results"]
+        self._train_state |= facts["train_state"]
+        self._last_metrics = facts["last_metrics"]
+        for name in _COUNTERS:
+            setattr(self, name, facts[name])
+        if state.queue_position is None:
+            log.warning("the input queue has no position (get_state): its data start over")
+        else:
+            self._set_queue_position(state.queue_position)
+        self._progress.after_step(self.global_step, self.ledger.seconds(Account.SUBMISSION))
+        self._progress.after_evaluation(self._last_metrics)
+
+    def _set_queue_position(self, position: Any) -> None:
+        try:
+            self._queue.set_state(position)
+        except ValueError as error:
+            raise CheckpointError(f"the input queue cannot be put back: {error}") from error
+
+    def _save_if_due(self) -> None:
+        if self._checkpoints is None or self._stopped_by() is not None:
+            return
+        if not self._checkpoints.is_due(self.ledger.attempt_s):
+            return
+        self.ledger.switch(Phase.CHECKPOINT)
+        self._backend.synchronize()
+        self._checkpoints.save(self._state(), self.ledger.attempt_s)
+        self.ledger.charge()
+        self._train_state["accumulated_logging_time"] = self.ledger.seconds(Account.LOGGING)
 
     # One step: on the clock.
 
@@ -216,6 +333,7 @@ class TrainingRun:
         data_key, update_key, prepare_key, eval_key = self._backend.step_keys(
             self._loop_key, self.global_step
         )
+        self.ledger.switch(Phase.DATA_SELECTION)
         batch = self._submission.data_selection(
             self._workload,
             self._queue,
@@ -226,8 +344,10 @@ class TrainingRun:
             self.global_step,
             data_key,
         )
+        self.ledger.switch(Phase.UPDATE)
         self._update(batch, update_key)
         del batch
+        self.ledger.switch(Phase.HARNESS)
         self.global_step += 1
         if (
             self._plan.max_global_steps is not None
@@ -238,7 +358,8 @@ class TrainingRun:
         self._charge()
         if self._train_state["is_time_remaining"] and self._evaluation_is_due():
             self._evaluate(prepare_key, eval_key)
-        self._progress.after_step(self.global_step, self.ledger.seconds(Account.SUBMISSION))
+        submission_s = self._train_state["accumulated_submission_time"]
+        self._progress.after_step(self.global_step, submission_s)
 
     def _state_arguments(self) -> dict[str, Any]:
         return {
@@ -271,7 +392,9 @@ class TrainingRun:
     def _bound_run_ahead(self) -> None:
         self._fences.append(self._backend.fence(self._params))
         if len(self._fences) > MAX_STEPS_AHEAD:
+            self.ledger.switch(Phase.SYNCHRONIZE)
             self._backend.wait(self._fences.popleft())
+            self.ledger.switch(Phase.HARNESS)
 
     def _charge(self) -> None:
         self.ledger.charge()
@@ -283,28 +406,32 @@ class TrainingRun:
     def _evaluation_is_due(self) -> bool:
         if self._train_state["training_complete"] or self._submission_s_at_last_eval is None:
             return True
-        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        submission_s: float = self._train_state["accumulated_submission_time"]
         return submission_s - self._submission_s_at_last_eval >= self._eval_period_s
 
     # Evaluation: prepared on the clock, done off it.
 
     def _evaluate(self, prepare_key: Key, eval_key: Key) -> None:
         if self._submission.prepare_for_eval is not None:
+            self.ledger.switch(Phase.PREPARE_FOR_EVAL)
             prepared = self._submission.prepare_for_eval(**self._state_arguments(), rng=prepare_key)
             self._optimizer_state, self._params, self._model_state = checked_update(
                 "prepare_for_eval", prepared
             )
+        self.ledger.switch(Phase.SYNCHRONIZE)
         self._fences.clear()
         self._backend.synchronize()
+        self.ledger.switch(Phase.HARNESS)
         self._charge()
         if not self._train_state["is_time_remaining"]:
             return
-        self.ledger.switch(Account.EVALUATION)
+        self.ledger.switch(Phase.EVALUATION)
         metrics = self._metrics(eval_key)
         if metrics is not None:
-            self.ledger.switch(Account.LOGGING)
+            self.ledger.switch(Phase.MEASUREMENTS)
             self._record(metrics)
-        self.ledger.switch(Account.SUBMISSION)
+            self._save_if_due()
+        self.ledger.switch(Phase.HARNESS)
 
     def _metrics(self, key: Key) -> dict[str, float] | None:
         self._backend.release_memory()
@@ -343,13 +470,13 @@ class TrainingRun:
         }
         row = metrics | {
             "score": submission_s,
-            "total_duration": self.ledger.total_s - self._loop_started_at_s,
+            "total_duration": self.ledger.total_s - self.ledger.seconds(Account.SET_UP),
             "accumulated_submission_time": submission_s,
             "accumulated_eval_time": self.ledger.seconds(Account.EVALUATION),
             # As of before this logging: the switch to the logging account charged nothing yet.
             "accumulated_logging_time": self.ledger.seconds(Account.LOGGING),
             "global_step": self.global_step,
-            "preemption_count": 0,
+            "preemption_count": self._preemption_count,
         }
         self._eval_results.append((self.global_step, row))
         self._recorder.append_evaluation(row, self.global_step)

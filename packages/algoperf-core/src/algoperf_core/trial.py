@@ -1,6 +1,7 @@
 """A trial as a process: `python -m algoperf_core.trial TRIAL_DIR`.
 
-Reads `trial.json`, trains under the clock, and leaves the logs and a typed outcome in the trial's folder.
+Reads `trial.json`, trains under the clock, and leaves the logs and a typed outcome in the trial's folder. A
+trial that was interrupted before continues from its last checkpoint.
 Exit status: 0 when the outcome is written, 2 for input that the user must mend (nothing is written, so that
 the trial runs once it is mended), 130 when interrupted.
 """
@@ -14,18 +15,23 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 from algoperf_core.backends import Backend, load_backend
-from algoperf_core.ledger import Account
+from algoperf_core.errors import RecordError
+from algoperf_core.ledger import Account, Ledger, Phase
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome, TrialResult
 from algoperf_core.progress import ProgressFile, Snapshot
 from algoperf_core.registry import workload_provider
-from algoperf_core.run_directory import clear_unfinished, describe_trial
+from algoperf_core.resumption import resume
+from algoperf_core.run_directory import describe_trial
 from algoperf_core.sources import find_submission, load
 from algoperf_core.training import TrainingRun, TrialPlan
+from algoperf_core.trial_checkpoints import TrialCheckpoints
 from algoperf_core.trial_spec import (
     OUTCOME_FILE,
     PROGRESS_FILE,
@@ -41,6 +47,12 @@ from algoperf_scoring import AlgoperfError, Benchmark, load_benchmark
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+# Trials that may run again keep their checkpoints.
+REPEATABLE = (Outcome.INTERRUPTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, by SIGTERM."""
 
 
 class OutcomeRecord:
@@ -48,21 +60,56 @@ class OutcomeRecord:
 
     Input errors, and errors before the submission was involved (missing data, a broken installation), leave
     no outcome: the trial never began, and runs once they are mended.
+
+    Args:
+        trial_dir: Folder of the trial.
+        run: The run.
+        measurements: Where its measurements go.
+        backend: The framework.
+        interruptions: What was lost before.
     """
 
     def __init__(
-        self, trial_dir: Path, run: TrainingRun, measurements: Measurements, backend: Backend
+        self,
+        trial_dir: Path,
+        run: TrainingRun,
+        measurements: Measurements,
+        backend: Backend,
+        checkpoints: TrialCheckpoints,
+        interruptions: tuple[dict[str, Any], ...] = (),
     ) -> None:
         self._path = trial_dir / OUTCOME_FILE
         self._run = run
         self._measurements = measurements
         self._backend = backend
+        self._checkpoints = checkpoints
+        self._interruptions = interruptions
 
-    def write(self, result: TrialResult) -> None:
-        """Writes the last row of the measurements and the outcome."""
-        submission_s = self._run.ledger.seconds(Account.SUBMISSION)
-        self._measurements.append_final(submission_s, self._run.global_step)
-        write_json(self._path, result.to_dict())
+    def write(self, result: TrialResult) -> TrialResult:
+        """Writes the last row of the measurements and the outcome; a trial that is done needs no checkpoints.
+
+        Returns:
+            The result with its ledger complete.
+        """
+        ledger = self._run.ledger
+        ledger.switch(Phase.MEASUREMENTS)
+        self._measurements.append_final(ledger.seconds(Account.SUBMISSION), self._run.global_step)
+        return self._write_outcome(result)
+
+    def _write_outcome(self, result: TrialResult) -> TrialResult:
+        ledger = self._run.ledger
+        if result.outcome not in REPEATABLE:
+            self._checkpoints.clear()
+        ledger.charge()
+        complete = replace(
+            result,
+            ledger_s=ledger.entries(),
+            phases_s=ledger.breakdown(),
+            interruptions=self._interruptions,
+            failed_checkpoints=self._checkpoints.failed,
+        )
+        write_json(self._path, complete.to_dict())
+        return complete
 
     def __enter__(self) -> OutcomeRecord:
         return self
@@ -73,7 +120,12 @@ class OutcomeRecord:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None or isinstance(error, AlgoperfError):
+        if error is None:
+            return
+        if isinstance(error, RecordError) and self._run.submission_involved:
+            self._write_outcome(self._run.result(Outcome.INTERRUPTED, message=str(error)))
+            return
+        if isinstance(error, AlgoperfError):
             return
         outcome = self._outcome(error)
         if outcome is Outcome.CRASHED and not self._run.submission_involved:
@@ -98,21 +150,38 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
     """
     if is_done(finished := read_result(trial_dir)):
         return finished
+    ledger = Ledger(time.perf_counter)
     spec = read_spec(trial_dir)
     benchmark = load_benchmark(benchmark_file(trial_dir))
-    clear_unfinished(trial_dir)
+    start = resume(trial_dir)
+    preemptions = len(start.interruptions)
     backend = load_backend(spec.framework)
     plan = _plan(spec, benchmark)
-    describe_trial(trial_dir, spec, benchmark, plan.workload, backend)
-    measurements = Measurements(trial_dir)
+    describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
+    measurements = Measurements(trial_dir, preemptions)
+    checkpoints = TrialCheckpoints(
+        trial_dir, spec.framework, spec.checkpoint_period_s, start.checkpoint
+    )
+    with ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned) as progress:
+        run = TrainingRun(
+            plan,
+            backend,
+            measurements,
+            progress,
+            time.perf_counter,
+            ledger=ledger,
+            checkpoints=checkpoints,
+            preemption_count=preemptions,
+        )
+        with OutcomeRecord(
+            trial_dir, run, measurements, backend, checkpoints, start.interruptions
+        ) as record:
+            return record.write(run.run())
+
+
+def _first_snapshot(plan: TrialPlan) -> Snapshot:
     goal = plan.workload.goal
-    start = Snapshot(0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target)
-    with ProgressFile(trial_dir / PROGRESS_FILE, start, orphaned) as progress:
-        run = TrainingRun(plan, backend, measurements, progress, now=time.perf_counter)
-        with OutcomeRecord(trial_dir, run, measurements, backend) as record:
-            result = run.run()
-            record.write(result)
-    return result
+    return Snapshot(0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target)
 
 
 def _plan(spec: TrialSpec, benchmark: Benchmark) -> TrialPlan:
@@ -142,16 +211,27 @@ def main(arguments: list[str] | None = None) -> int:
     if options.cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(cpu) for cpu in options.cpus.split(",")})
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        run_trial(
+        result = run_trial(
             options.trial_dir, lambda: options.parent is not None and os.getppid() != options.parent
         )
+        print(result.summary())  # noqa: T201
+    except RecordError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        # Where not even the outcome could be written, the campaign must not go on.
+        ended = (options.trial_dir / OUTCOME_FILE).exists()
+        return EXIT_INTERRUPTED if ended else EXIT_BAD_INPUT
     except AlgoperfError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated("asked to end by SIGTERM")
 
 
 if __name__ == "__main__":

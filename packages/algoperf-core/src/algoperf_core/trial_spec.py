@@ -7,14 +7,14 @@ benchmark is `RUNS/<submission>/benchmark.toml`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
+from algoperf_core.durable import write_durable
 from algoperf_core.errors import CampaignError
 from algoperf_core.outcomes import Outcome, TrialResult
 from algoperf_core.spec import Framework
-from algoperf_scoring.files import write_text_atomic
 
 SPEC_FILE = "trial.json"
 OUTCOME_FILE = "outcome.json"
@@ -43,6 +43,7 @@ class TrialSpec:
         data_dir: Where prepared datasets are.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         max_global_steps: Step limit; None for none.
+        checkpoint_period_s: Seconds between two checkpoints; 0 saves one after every evaluation, None never.
     """
 
     benchmark: str
@@ -61,6 +62,7 @@ class TrialSpec:
     data_dir: str
     imagenet_v2_data_dir: str | None = None
     max_global_steps: int | None = None
+    checkpoint_period_s: float | None = 300.0
 
     def directory(self, runs: Path) -> Path:
         """Folder of the trial below the folder of the runs."""
@@ -119,9 +121,16 @@ def is_done(result: TrialResult | None) -> TypeGuard[TrialResult]:
     return result is not None and result.outcome is not Outcome.INTERRUPTED
 
 
+def reopen(trial_dir: Path, result: TrialResult) -> None:
+    """Makes a trial that ended with an error one that was interrupted, so that it runs again."""
+    message = f"{result.outcome}: {result.message}"
+    opened = replace(result, outcome=Outcome.INTERRUPTED, message=message)
+    write_json(trial_dir / OUTCOME_FILE, opened.to_dict())
+
+
 def write_json(path: Path, data: Any) -> None:
-    """Writes JSON as the published logs have it: two spaces, no trailing newline; atomically."""
-    write_text_atomic(path, json.dumps(data, indent=2))
+    """Writes JSON as the published logs have it: two spaces, no trailing newline; durably."""
+    write_durable(path, json.dumps(data, indent=2).encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

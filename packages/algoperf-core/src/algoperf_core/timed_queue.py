@@ -1,0 +1,37 @@
+"""The queue of batches as a submission sees it: what it waits there is on the ledger as waiting for data."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from algoperf_core.ledger import Account, Ledger, Phase
+
+
+class TimedQueue(Iterator[Any]):
+    """Hands out the batches of a queue; whatever else the queue offers is passed on.
+
+    Args:
+        queue: The workload's queue.
+        ledger: Where the time goes.
+    """
+
+    def __init__(self, queue: Iterator[Any], ledger: Ledger) -> None:
+        self._queue = queue
+        self._ledger = ledger
+        self._owner = threading.get_ident()
+
+    def __next__(self) -> Any:
+        before = self._ledger.open
+        # A submission may draw batches in a thread of its own; the ledger is the loop's.
+        if before.account is not Account.SUBMISSION or threading.get_ident() != self._owner:
+            return next(self._queue)
+        self._ledger.switch(Phase.WAITING_FOR_DATA)
+        try:
+            return next(self._queue)
+        finally:
+            self._ledger.switch(before)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)

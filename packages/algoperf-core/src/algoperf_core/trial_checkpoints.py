@@ -1,0 +1,276 @@
+"""What a checkpoint of a trial holds, and how a run is put back to where it was.
+
+`state.json` describes all state, the framework's arrays lie in its own format beside it, NumPy's in
+`numpy.npz`, and the two CSV files as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from algoperf_core.checkpoints import Checkpoint, CheckpointFolder
+from algoperf_core.errors import CheckpointError
+from algoperf_core.measurements import FILES
+from algoperf_core.spec import Framework
+from algoperf_core.state_trees import (
+    Arrays,
+    Description,
+    Facts,
+    array_facts,
+    describe,
+    rebuild,
+    unrestorable,
+)
+from algoperf_scoring import AlgoperfError
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+NUMPY_FILE = "numpy.npz"
+
+
+class FrameworkArrays(Arrays, Protocol):
+    """A framework's part of a checkpoint."""
+
+    def write(self, folder: Path, arrays: Mapping[str, Any]) -> None:
+        """Writes arrays into a folder."""
+        ...
+
+    def read(self, folder: Path, facts: Mapping[str, Facts]) -> dict[str, Any]:
+        """Reads the arrays that facts describe."""
+        ...
+
+    def beside(self, params: Any) -> Arrays:
+        """The same for the state beside the parameters, which may refer to them."""
+        ...
+
+    def without_arrays(self, tree: Any) -> Any:
+        """A tree that serves as template without keeping arrays alive, where the framework allows it."""
+        ...
+
+    def hidden_state(self, params: Any) -> Any:
+        """What the framework keeps in global generators and in the parameters themselves."""
+        ...
+
+    def set_hidden_state(self, params: Any, state: Any) -> None:
+        """Puts that back."""
+        ...
+
+
+@dataclass
+class RunState:
+    """Everything that a training run continues from.
+
+    Args:
+        params: Parameters; in PyTorch the module.
+        optimizer_state: What the submission keeps.
+        model_state: Batch statistics and the like.
+        queue_position: Position of the input pipeline; None where it has none.
+        facts: Counters, times, ledger and evaluations, as plain values.
+    """
+
+    params: Any
+    optimizer_state: Any
+    model_state: Any
+    queue_position: Any
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a checkpoint says of itself without a framework.
+
+    Args:
+        submission_s: Submission time in seconds.
+        data_position: Whether it holds the position of the input pipeline.
+    """
+
+    submission_s: float
+    data_position: bool
+
+
+class TrialCheckpoints:
+    """Saves a run now and then, and restores it.
+
+    Args:
+        trial_dir: Folder of the trial.
+        framework: The framework.
+        period_s: Seconds of wall-clock between two checkpoints; 0 saves after every evaluation, None never.
+        start: The checkpoint to continue from; None starts afresh.
+    """
+
+    def __init__(
+        self,
+        trial_dir: Path,
+        framework: Framework,
+        period_s: float | None,
+        start: Checkpoint | None = None,
+    ) -> None:
+        self._trial_dir = trial_dir
+        self._folder = CheckpointFolder(trial_dir)
+        self._framework = framework
+        self._period_s = period_s
+        self._start = start
+        self._last_s = 0.0
+        self._template: dict[str, Any] = {}
+        self.failed = 0
+
+    def begin(self, state: RunState, attempt_s: float) -> RunState | None:
+        """Takes note of what a run starts with, and returns the state that it continues from, if any.
+
+        Args:
+            state: The state after set-up, whose objects become part of the result.
+            attempt_s: Seconds since the process began.
+
+        Raises:
+            CheckpointError: The checkpoint does not fit the run.
+        """
+        self._last_s = attempt_s
+        if self._period_s is None and self._start is None:
+            return None
+        self._arrays = _load_arrays(self._framework)
+        try:
+            described = self._describe(state)
+        except CheckpointError as error:
+            if self._start is not None:
+                raise
+            log.warning("this trial saves no checkpoints: %s", error)
+            self._period_s = None
+            return None
+        self._template = {name: tree.skeleton for name, tree in described.items()}
+        return None if self._start is None else self._restore(self._start, state)
+
+    def is_due(self, attempt_s: float) -> bool:
+        """Whether it is time for a checkpoint.
+
+        Args:
+            attempt_s: Seconds since the process began.
+        """
+        return self._period_s is not None and attempt_s - self._last_s >= self._period_s
+
+    def save(self, state: RunState, attempt_s: float) -> None:
+        """Saves a run; one that cannot be saved goes on with the older checkpoint, and says so.
+
+        Args:
+            state: The state, all of it computed.
+            attempt_s: Seconds since the process began.
+        """
+        self._last_s = attempt_s
+        step = state.facts["global_step"]
+        try:
+            self._folder.save(step, lambda folder: self._write(folder, state))
+        except (AlgoperfError, OSError) as error:
+            self.failed += 1
+            log.warning(
+                "no checkpoint at step %d, training goes on with the one before: %s", step, error
+            )
+
+    def clear(self) -> None:
+        """Removes all checkpoints."""
+        self._folder.clear()
+
+    def _describe(self, state: RunState) -> dict[str, Description]:
+        beside = self._arrays.beside(state.params)
+        trees = {
+            "optimizer_state": state.optimizer_state,
+            "model_state": state.model_state,
+            "queue": state.queue_position,
+            "facts": state.facts,
+            "random": {"python": random.getstate(), "numpy": np.random.get_state(legacy=False)},
+        }
+        described = {name: describe(tree, beside, name) for name, tree in trees.items()}
+        described["params"] = describe(state.params, self._arrays, "params")
+        hidden = self._arrays.hidden_state(state.params)
+        described["hidden"] = describe(hidden, self._arrays, "hidden")
+        return described
+
+    def _write(self, folder: Path, state: RunState) -> None:
+        described = self._describe(state)
+        for name in ("optimizer_state", "model_state", "params"):
+            reason = unrestorable(described[name].skeleton, self._template[name], name)
+            if reason is not None:
+                raise CheckpointError(reason)
+        parts = described.values()
+        self._arrays.write(folder, {k: v for part in parts for k, v in part.arrays.items()})
+        np.savez(folder / NUMPY_FILE, **{k: v for part in parts for k, v in part.numpy.items()})  # type: ignore[arg-type]
+        for name in FILES:
+            if (self._trial_dir / name).exists():
+                shutil.copyfile(self._trial_dir / name, folder / name)
+        summary = {
+            "submission_s": sum(state.facts["ledger"]["submission"].values()),
+            "data_position": state.queue_position is not None,
+        }
+        skeletons = {name: tree.skeleton for name, tree in described.items()}
+        text = json.dumps({"summary": summary, "trees": skeletons})
+        (folder / STATE_FILE).write_text(text, encoding="utf-8")
+
+    def _restore(self, checkpoint: Checkpoint, state: RunState) -> RunState:
+        try:
+            return self._rebuild(checkpoint, state)
+        except (CheckpointError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{checkpoint.path}: the trial cannot continue from this checkpoint: {error}; use the "
+                f"versions of packages that wrote it, or delete {checkpoint.path.parent} to start anew"
+            ) from error
+
+    def _rebuild(self, checkpoint: Checkpoint, state: RunState) -> RunState:
+        skeletons = _read_state(checkpoint)["trees"]
+        arrays = self._arrays
+        template_params = arrays.without_arrays(state.params)
+        templates = {
+            name: arrays.without_arrays(getattr(state, name))
+            for name in ("optimizer_state", "model_state")
+        }
+        state.params = state.optimizer_state = state.model_state = None
+        facts = {k: v for tree in skeletons.values() for k, v in array_facts(tree).items()}
+        read = arrays.read(checkpoint.path, facts)
+        with np.load(checkpoint.path / NUMPY_FILE, allow_pickle=False) as stored:
+            numpy = dict(stored)
+
+        def restored(name: str, how: Arrays, template: Any = None) -> Any:
+            return rebuild(Description(skeletons[name], read, numpy), how, template)
+
+        params = restored("params", arrays, template_params)
+        beside = arrays.beside(params)
+        rebuilt = RunState(
+            params=params,
+            optimizer_state=restored("optimizer_state", beside, templates["optimizer_state"]),
+            model_state=restored("model_state", beside, templates["model_state"]),
+            queue_position=restored("queue", beside),
+            facts=restored("facts", beside),
+        )
+        # Last: building all this may have drawn from the generators.
+        arrays.set_hidden_state(params, restored("hidden", arrays))
+        generators = restored("random", arrays)
+        random.setstate(generators["python"])
+        np.random.set_state(generators["numpy"])
+        return rebuilt
+
+
+def read_summary(checkpoint: Checkpoint) -> Summary:
+    """What a checkpoint says of itself."""
+    return Summary(**_read_state(checkpoint)["summary"])
+
+
+def _read_state(checkpoint: Checkpoint) -> dict[str, Any]:
+    text = (checkpoint.path / STATE_FILE).read_text(encoding="utf-8")
+    return cast("dict[str, Any]", json.loads(text))
+
+
+def _load_arrays(framework: Framework) -> FrameworkArrays:
+    module, attribute = {
+        "jax": ("algoperf_core.jax_checkpoints", "JaxArrays"),
+        "pytorch": ("algoperf_core.torch_checkpoints", "TorchArrays"),
+    }[framework]
+    arrays: FrameworkArrays = getattr(import_module(module), attribute)()
+    return arrays
