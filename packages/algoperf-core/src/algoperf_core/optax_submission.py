@@ -39,6 +39,7 @@ from algoperf_core.spec import UpdateReturn, Workload
 from algoperf_core.submission import Submission
 
 LOG_EVERY_STEPS = 100
+USUAL_EXTRA_ARGUMENTS = ("value", "grad", "value_fn")
 
 EvalParams = Callable[[Any, Any], Any]
 
@@ -59,9 +60,9 @@ def from_optax(
     `label_smoothing`, `dropout_rate`, `grad_clip_value` (largest absolute value of an element of the
     gradient) and `grad_clip` (its largest global L2 norm) are used where the search space has them.
 
-    Optimizers that take extra arguments get `value`, `grad`, `value_fn(params)` and
-    `grad_fn(params, index)`, as far as they accept them: the loss, its gradient before clipping, and
-    functions that compute both for other parameters on the same batch.
+    Optimizers that take extra arguments get `value`, `grad` and `value_fn(params)`, as far as they accept
+    them: the loss, its gradient before clipping, and a function that computes the loss of other parameters
+    on the same batch; those that name a `grad_fn`, its gradient: `grad_fn(params, index)`.
 
     Args:
         make_optimizer: `(hyperparameters, step_hint) -> optax.GradientTransformation`. If it names a
@@ -250,13 +251,13 @@ class OptaxTraining:
 
 def _extra_arguments(optimizer: optax.GradientTransformation) -> tuple[str, ...]:
     """Which of our extra arguments an optimizer's update accepts."""
-    offered = ("value", "grad", "value_fn", "grad_fn")
     if not isinstance(optimizer, optax.GradientTransformationExtraArgs):
         return ()
     parameters = inspect.signature(optimizer.update).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return offered
-    return tuple(name for name in offered if name in parameters)
+    named = tuple(name for name in (*USUAL_EXTRA_ARGUMENTS, "grad_fn") if name in parameters)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    # Line searches refuse arguments that are not theirs, so that only the usual ones go unasked.
+    return tuple(dict.fromkeys((*USUAL_EXTRA_ARGUMENTS, *named))) if takes_any else named
 
 
 def _placeholders(params: Any) -> Any:

@@ -80,9 +80,10 @@ class BatchLoss:
 
 
 class RunningStatistics:
-    """Makes the passes of several parts one update of a model's floating-point buffers.
+    """Makes the passes of several parts one update of a model's buffers.
 
-    Every part updates them from where they were before the first; the mean of the results is what stays.
+    Every part updates them from where they were before the first. What stays is the mean of the results, and
+    for buffers that are no floating-point numbers, such as counters of batches, the last result.
 
     Args:
         model: The model, before the first part.
@@ -90,7 +91,7 @@ class RunningStatistics:
     """
 
     def __init__(self, model: torch.nn.Module, parts: int) -> None:
-        self._buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self._buffers = list(model.buffers())
         self._before = [buffer.detach().clone() for buffer in self._buffers]
         self._change = [torch.zeros_like(buffer) for buffer in self._before]
         self._left = self._parts = parts
@@ -98,15 +99,22 @@ class RunningStatistics:
     def after_part(self) -> None:
         """Notes what a part did, and puts the buffers back; after the last part, to their final values."""
         self._left -= 1
-        if not self._buffers:
-            return
         with torch.no_grad():
-            # Changes, not values, are averaged: what no part changes stays exactly as it is.
-            changed = torch._foreach_sub(self._buffers, self._before)
-            torch._foreach_add_(self._change, changed, alpha=1.0 / self._parts)
-            torch._foreach_copy_(self._buffers, self._before)
-            if self._left == 0:
-                torch._foreach_add_(self._buffers, self._change)
+            for buffer, before, change in zip(
+                self._buffers, self._before, self._change, strict=True
+            ):
+                self._after_part(buffer, before, change)
+
+    def _after_part(self, buffer: Any, before: Any, change: Any) -> None:
+        if not buffer.is_floating_point():
+            if self._left:
+                buffer.copy_(before)
+            return
+        # Changes, not values, are averaged: what no part changes stays exactly as it is.
+        change.add_(buffer - before, alpha=1.0 / self._parts)
+        buffer.copy_(before)
+        if not self._left:
+            buffer.add_(change)
 
 
 def split_batch(batch: Any, count: int) -> Iterator[Any]:
