@@ -5,6 +5,7 @@ import pytest
 
 from algoperf_core.registry import workload_provider
 from algoperf_core.testing import FakeClock
+from algoperf_core.tuning import hyperparameters
 from algoperf_scoring import BenchmarkWorkload
 
 
@@ -40,3 +41,37 @@ def plugin(monkeypatch):
     workload_provider.cache_clear()
     yield PLUGIN
     workload_provider.cache_clear()
+
+
+@pytest.fixture
+def small_net(plugin):
+    """The module `toy_plugin.small_net`: a net with batch norm and dropout, and trials without a clock."""
+    return importlib.import_module("toy_plugin.small_net")
+
+
+@pytest.fixture
+def make_trial(small_net):
+    """`(framework, point, batch_norm, valid, **options)` to a trial with plain gradient descent.
+
+    `options` go to `from_optax` or `from_torch`; `optimizer` replaces the factory.
+    """
+
+    def make(framework, point=None, batch_norm=True, valid=64, optimizer=None, **options):
+        values = {"learning_rate": 0.5} | (point or {})
+        if framework == "jax":
+            optax = pytest.importorskip("optax")
+            from algoperf_core import from_optax
+
+            factory = optimizer or (lambda h, steps: optax.sgd(h.learning_rate))
+            submission = from_optax(factory, batch_size=64, **options)
+            workload = small_net.JaxSmallNet(batch_norm, valid)
+        else:
+            torch = pytest.importorskip("torch")
+            from algoperf_core import from_torch
+
+            factory = optimizer or (lambda p, h, steps: torch.optim.SGD(p, h.learning_rate))
+            submission = from_torch(factory, batch_size=64, **options)
+            workload = small_net.TorchSmallNet(batch_norm, valid)
+        return small_net.Trial(submission, workload, hyperparameters(values))
+
+    return make

@@ -7,14 +7,26 @@ submission out of an optimizer. Importing this package imports no framework.
 from typing import TYPE_CHECKING, Any
 
 from algoperf_core import spec
+from algoperf_core.averaging import ema, latest, uniform
 from algoperf_core.submission import Submission
+from algoperf_core.weight_decay import decay_groups, decay_mask
 
 if TYPE_CHECKING:
     from algoperf_core.optax_submission import from_optax
     from algoperf_core.torch_submission import from_torch
 
 __version__ = "0.1.0"
-__all__ = ["Submission", "from_optax", "from_torch", "spec"]
+__all__ = [
+    "Submission",
+    "decay_groups",
+    "decay_mask",
+    "ema",
+    "from_optax",
+    "from_torch",
+    "latest",
+    "spec",
+    "uniform",
+]
 
 _FRAMEWORK_PARTS = {"from_optax": "optax_submission", "from_torch": "torch_submission"}
 

@@ -1,10 +1,11 @@
-"""The command `algoperf`: run benchmarks, list what is installed."""
+"""The command `algoperf`: run benchmarks, begin submissions, list what is installed."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run submissions on a benchmark and score them"))
+    _add_new(commands.add_parser("new", help="write a submission to begin with"))
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )
@@ -138,6 +140,34 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     add("--json", type=Path, metavar="FILE", help="write the leaderboard for machines")
     run.set_defaults(command=_run)
+
+
+def _add_new(new: argparse.ArgumentParser) -> None:
+    add = new.add_argument
+    add("name", metavar="NAME", help="name of the submission and of its folder")
+    add("--framework", type=_framework, required=True, metavar="jax|torch")
+    add(
+        "--style",
+        choices=("optimizer", "full"),
+        default="optimizer",
+        help="an optimizer that a complete submission is made of (default), or every function of the API",
+    )
+    add(
+        "--folder", type=Path, default=Path(), metavar="DIR", help="where to create it (default: .)"
+    )
+    new.set_defaults(command=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from algoperf_core.scaffold import write_submission
+
+    folder = write_submission(options.name, options.framework, options.style, options.folder)
+    for path in sorted(folder.iterdir()):
+        print(path)  # noqa: T201
+    print(  # noqa: T201
+        f"Try it: algoperf run {shlex.quote(str(folder))} --benchmark algoperf-digits --studies 1 --trials 1"
+    )
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:

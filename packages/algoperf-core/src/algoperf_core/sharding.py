@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from algoperf_core.batch_sizes import check_divisible, not_splittable
+
 BATCH_AXIS = "batch"
 
 
@@ -33,3 +35,26 @@ def replicate(tree: Any) -> Any:
 def shard_batch(batch: Any) -> Any:
     """Splits every leaf `(batch, ...)` of a batch over the devices; None leaves stay None."""
     return jax.device_put(batch, batch_sharded())
+
+
+def split_batch(batch: Any, count: int) -> Any:
+    """Splits every leaf `(batch, ...)` into micro-batches `(count, batch / count, ...)`; for use in a jit.
+
+    Example `i` goes to micro-batch `i % count`, however many devices there are. Each device splits what
+    it holds: nothing moves between devices.
+
+    Raises:
+        SubmissionError: The batch does not divide, or a leaf does not have the examples as its first axis.
+    """
+    examples = jax.tree.leaves(batch["targets"])[0].shape[0]
+    check_divisible(examples, count, len(jax.devices()))
+    sharding = NamedSharding(_mesh(), PartitionSpec(None, BATCH_AXIS))
+
+    def split(path: Any, leaf: Any) -> Any:
+        shape = getattr(leaf, "shape", None)
+        if not shape or shape[0] != examples:
+            raise not_splittable(jax.tree_util.keystr(path), shape, examples)
+        parts = leaf.reshape(examples // count, count, *shape[1:]).swapaxes(0, 1)
+        return jax.lax.with_sharding_constraint(parts, sharding)
+
+    return jax.tree_util.tree_map_with_path(split, batch)

@@ -9,72 +9,197 @@ submission = from_torch(optimizer, batch_size=128)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from algoperf_core.batch_sizes import BatchSize, batch_size_function
-from algoperf_core.spec import ForwardPassMode, Hyperparameters, UpdateReturn, Workload
+from algoperf_core.averaging import Average, chosen_average
+from algoperf_core.batch_sizes import (
+    BatchSize,
+    MicroBatches,
+    batch_size_function,
+    micro_batch_count,
+)
+from algoperf_core.errors import SubmissionError
+from algoperf_core.gradient_options import (
+    GradientOptions,
+    SamRho,
+    chosen_rho,
+    wants_parameter_types,
+    with_defaults,
+)
+from algoperf_core.spec import ParameterType, UpdateReturn, Workload
 from algoperf_core.submission import Submission
+from algoperf_core.torch_averaging import ModelAverage
+from algoperf_core.torch_gradients import BatchLoss, ascend, clip, gradients
 
 LOG_EVERY_STEPS = 100
 
+Inputs = tuple[Any, Any, Any]
+Log = Callable[[dict[str, torch.Tensor]], None]
+
 
 def from_torch(
-    make_optimizer: Callable[[Iterable[torch.nn.Parameter], Hyperparameters, int], Any],
+    make_optimizer: Callable[..., Any],
     *,
     batch_size: BatchSize,
+    micro_batches: MicroBatches = 1,
+    average: Average = None,
+    sam_rho: SamRho = None,
+    closure: bool | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Submission:
     """Makes a submission that trains with a `torch.optim` optimizer.
 
     The loss is the workload's `summed / n_valid_examples` over the global batch. The hyperparameters
-    `label_smoothing`, `dropout_rate` and `grad_clip` (largest global L2 norm of the gradient) are used
-    where the search space has them.
+    `label_smoothing`, `dropout_rate`, `grad_clip_value` (largest absolute value of an element of the
+    gradient) and `grad_clip` (its largest global L2 norm) are used where the search space has them.
+
+    An optimizer with methods `train()` and `eval()`, such as those of the package `schedulefree`, is put
+    into eval mode before each evaluation and into train mode before each update.
 
     Args:
         make_optimizer: `(parameters, hyperparameters, step_hint)` to an optimizer, or to an optimizer
-            and a learning-rate scheduler that is stepped after each update.
+            and a learning-rate scheduler that is stepped after each update. If it names a fourth
+            parameter `parameter_types`, it gets a dict from each parameter to its `ParameterType`.
         batch_size: Global batch size: a number, a table by workload name, or a function of the name.
+        micro_batches: In how many parts each batch is processed, stated like `batch_size`. Loss and
+            gradient are those of the whole batch; see `BatchLoss` for batch norm and dropout.
+        average: Evaluates an average of the parameters: `ema(...)`, `uniform(...)`, `latest(...)`, or a
+            function of `(hyperparameters, step_hint)` that gives one or None.
+        sam_rho: Radius of sharpness-aware minimisation, which takes the gradient of each update at
+            `params + sam_rho * gradient / norm`; a number, or a function of `(hyperparameters, step_hint)`.
+        closure: Whether `step` gets a closure that computes the loss and its gradient anew on the same
+            batch; None gives one to optimizers whose `step` requires it, such as LBFGS.
+        defaults: Values of hyperparameters that a point lacks; all of them in the self-tuning ruleset.
     """
 
     def init_optimizer_state(
         workload: Workload, model_params: Any, model_state: Any, hyperparameters: Any, rng: Any
     ) -> dict[str, Any]:
         del model_state, rng
-        made = make_optimizer(model_params.parameters(), hyperparameters, workload.step_hint or 0)
+        point, step_hint = with_defaults(hyperparameters, defaults), workload.step_hint or 0
+        typed = wants_parameter_types(make_optimizer)
+        types = {"parameter_types": types_by_parameter(workload, model_params)} if typed else {}
+        made = make_optimizer(model_params.parameters(), point, step_hint, **types)
         optimizer, scheduler = made if isinstance(made, tuple) else (made, None)
-        return {"optimizer": optimizer, "scheduler": scheduler}
+        training = TorchTraining(
+            loss=BatchLoss(
+                workload=workload,
+                options=GradientOptions.of(point),
+                micro_batches=micro_batch_count(micro_batches, workload),
+            ),
+            rho=chosen_rho(sam_rho, point, step_hint),
+            closure=_requires_closure(optimizer) if closure is None else closure,
+        )
+        state = {"optimizer": optimizer, "scheduler": scheduler, "training": training}
+        averaging = chosen_average(average, point, step_hint)
+        if averaging is not None:
+            state["average"] = ModelAverage(averaging, model_params)
+        return state
 
     return Submission(
         framework="pytorch",
         get_batch_size=batch_size_function(batch_size),
         init_optimizer_state=init_optimizer_state,
         update_params=_update_params,
+        prepare_for_eval=_prepare_for_eval,
     )
 
 
-def _loss(
-    workload: Workload, model: Any, batch: Any, model_state: Any, hyperparameters: Any, rng: Any
-) -> Any:
-    dropout_rate = getattr(hyperparameters, "dropout_rate", None)
-    dropout = {} if dropout_rate is None else {"dropout_rate": dropout_rate}
-    logits, _ = workload.model_fn(
-        params=model,
-        augmented_and_preprocessed_input_batch=batch,
-        model_state=model_state,
-        mode=ForwardPassMode.TRAIN,
-        rng=rng,
-        update_batch_norm=True,
-        **dropout,
-    )
-    loss = workload.loss_fn(
-        label_batch=batch["targets"],
-        logits_batch=logits,
-        mask_batch=batch.get("weights"),
-        label_smoothing=getattr(hyperparameters, "label_smoothing", 0.0),
-    )
-    return loss["summed"] / loss["n_valid_examples"]
+@dataclass(frozen=True, kw_only=True)
+class TorchTraining:
+    """How a trial computes its gradients; nothing in it changes.
+
+    Args:
+        loss: Loss and gradient of a batch.
+        rho: SAM's radius; None without SAM.
+        closure: Whether the optimizer computes gradients itself, by calling a closure.
+
+    Raises:
+        SubmissionError: SAM with a closure.
+    """
+
+    loss: BatchLoss
+    rho: float | None
+    closure: bool
+
+    def __post_init__(self) -> None:
+        if self.closure and self.rho is not None:
+            raise SubmissionError(
+                "from_torch: sam_rho does not go with an optimizer that takes a closure"
+            )
+
+    def step(self, optimizer: Any, model: Any, inputs: Inputs, log: Log | None) -> None:
+        """One update of the parameters.
+
+        Args:
+            optimizer: The optimizer.
+            model: The model, without gradients.
+            inputs: Batch, model state and random key.
+            log: Takes the scalars `loss` and `grad_norm`; None logs nothing.
+        """
+        if not self.closure:
+            self.gradient(model, inputs, log)
+            optimizer.step()
+            return
+        calls = 0
+
+        def closure() -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            model.zero_grad(set_to_none=True)
+            first = calls == 1
+            with torch.enable_grad():
+                return self.gradient(model, inputs, log if first else None, first)
+
+        optimizer.step(closure)
+
+    def gradient(
+        self, model: Any, inputs: Inputs, log: Log | None, first: bool = True
+    ) -> torch.Tensor:
+        """Leaves the clipped gradient in the parameters' `grad` and returns the loss, detached.
+
+        Running averages of batch norm are updated by the first pass of a step only.
+        """
+        loss = self.loss.backward(model, *inputs, update_batch_norm=first)
+        if self.rho is not None:
+            back = ascend(model, self.rho)
+            self.loss.backward(model, *inputs, update_batch_norm=False)
+            back()
+        norm = None
+        if log is not None:
+            norm = torch.nn.utils.get_total_norm(gradients(model))
+            log({"loss": loss, "grad_norm": norm})
+        clip(model, self.loss.options, norm)
+        return loss
+
+
+def _requires_closure(optimizer: Any) -> bool:
+    parameter = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return parameter is not None and parameter.default is parameter.empty
+
+
+def types_by_parameter(workload: Workload, model: torch.nn.Module) -> dict[Any, ParameterType]:
+    """From each parameter of a model, wrapped or not, to its type."""
+    types = workload.model_params_types
+    return {parameter: types[_unwrapped(name)] for name, parameter in model.named_parameters()}
+
+
+def _unwrapped(name: str) -> str:
+    # Data parallelism and compilation put their own names before the model's.
+    while (wrapper := name.partition(".")[0]) in ("module", "_orig_mod"):
+        name = name.removeprefix(f"{wrapper}.")
+    return name
+
+
+def _set_mode(optimizer: Any, mode: str) -> None:
+    if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
+        getattr(optimizer, mode)()
 
 
 def _update_params(
@@ -91,21 +216,40 @@ def _update_params(
     global_step: int,
     rng: Any,
 ) -> UpdateReturn:
-    del current_params_types, loss_type, eval_results
+    del current_params_types, hyperparameters, loss_type, eval_results
     model, optimizer = current_param_container, optimizer_state["optimizer"]
-    optimizer.zero_grad(set_to_none=True)
-    loss = _loss(workload, model, batch, model_state, hyperparameters, rng)
-    loss.backward()
-    clip = getattr(hyperparameters, "grad_clip", None)
-    logger = workload.metrics_logger if global_step % LOG_EVERY_STEPS == 0 else None
-    if clip is not None or logger is not None:
-        parameters = [p for p in model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
-        if logger is not None:
-            logger.append_scalar_metrics({"loss": loss.detach(), "grad_norm": norm}, global_step)
-        if clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
-    optimizer.step()
-    if optimizer_state["scheduler"] is not None:
-        optimizer_state["scheduler"].step()
+    average, scheduler = optimizer_state.get("average"), optimizer_state["scheduler"]
+    if average is not None and average.evaluating:
+        average.swap(model)
+    _set_mode(optimizer, "train")
+    log = None
+    if workload.metrics_logger is not None and global_step % LOG_EVERY_STEPS == 0:
+        log = partial(workload.metrics_logger.append_scalar_metrics, global_step=global_step)
+    optimizer_state["training"].step(optimizer, model, (batch, model_state, rng), log)
+    # Gradients are needed no more; evaluations have their memory.
+    model.zero_grad(set_to_none=True)
+    if scheduler is not None:
+        scheduler.step()
+    if average is not None:
+        average.advance(model)
     return optimizer_state, model, model_state
+
+
+def _prepare_for_eval(
+    *,
+    workload: Workload,
+    current_param_container: Any,
+    current_params_types: Any,
+    model_state: Any,
+    hyperparameters: Any,
+    loss_type: Any,
+    optimizer_state: dict[str, Any],
+    eval_results: Any,
+    global_step: int,
+    rng: Any,
+) -> UpdateReturn:
+    average = optimizer_state.get("average")
+    if average is not None and not average.evaluating:
+        average.swap(current_param_container)
+    _set_mode(optimizer_state["optimizer"], "eval")
+    return optimizer_state, current_param_container, model_state
