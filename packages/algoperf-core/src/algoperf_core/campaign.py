@@ -32,7 +32,7 @@ from algoperf_core.trial_spec import (
     read_spec,
     write_spec,
 )
-from algoperf_core.tuning import Point, load_search_space
+from algoperf_core.tuning import Point, load_search_space, order_seed, trial_indices
 from algoperf_scoring import Benchmark, Ruleset, load_benchmark
 from algoperf_scoring.files import write_text_atomic
 
@@ -56,6 +56,8 @@ class Campaign:
         workloads: Only these workloads; None for all that the benchmark scores.
         studies: Only the first so many studies; None for all.
         trials: Only the first so many trials of each study; None for all.
+        points: Only the trials with these indices from 0, in each study, as `tuning.trial_indices` reads
+            them; which point belongs to which trial stays the same. None for all.
         seed: Root of all seeds.
         max_global_steps: Step limit of every trial.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
@@ -72,6 +74,7 @@ class Campaign:
     workloads: tuple[str, ...] | None = None
     studies: int | None = None
     trials: int | None = None
+    points: str | None = None
     seed: int = 0
     max_global_steps: int | None = None
     imagenet_v2_data_dir: Path | None = None
@@ -105,12 +108,12 @@ class Campaign:
     def _expand_submission(self, source: SubmissionSource) -> Iterator[TrialSpec]:
         ruleset = self.benchmark.ruleset(self.ruleset)
         framework = source.choose_framework(self.framework)
-        order_seed = derive_seed(self.seed, self.benchmark.name, source.name, "tuning")
-        space, points = self._points(source, ruleset, order_seed)
+        order = order_seed(self.seed, self.benchmark.name, source.name)
+        space, points = self._points(source, ruleset, order)
         digest = source.sha256(framework)
         for workload in self._workloads():
             for study in range(min(self.studies or ruleset.studies, ruleset.studies)):
-                for trial in range(1, min(self.trials or ruleset.trials, ruleset.trials) + 1):
+                for trial in self._trials(ruleset):
                     path = (
                         self.benchmark.name,
                         source.name,
@@ -129,13 +132,20 @@ class Campaign:
                         study=study,
                         trial=trial,
                         seed=derive_seed(self.seed, *path),
-                        order_seed=order_seed,
+                        order_seed=order,
                         search_space=space,
                         hyperparameters=points[study][trial - 1] if points else None,
                         data_dir=str(self.data_dir.absolute()),
                         imagenet_v2_data_dir=_optional(self.imagenet_v2_data_dir),
                         max_global_steps=self.max_global_steps,
                     )
+
+    def _trials(self, ruleset: Ruleset) -> Sequence[int]:
+        if self.points is None:
+            return range(1, min(self.trials or ruleset.trials, ruleset.trials) + 1)
+        if self.trials is not None:
+            raise CampaignError("--points and --trials both choose trials: give one of them")
+        return [index + 1 for index in trial_indices(self.points, ruleset.trials)]
 
     def _points(
         self, source: SubmissionSource, ruleset: Ruleset, seed: int

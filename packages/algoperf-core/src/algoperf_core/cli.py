@@ -101,6 +101,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("--workloads", metavar="A,B", help="only these workloads")
     add("--studies", type=_count, metavar="N", help="only the first N studies")
     add("--trials", type=_count, metavar="N", help="only the first N trials of each study")
+    add(
+        "--points",
+        metavar="A:B",
+        help="only these trials of each study, by index from 0: a slice, or a list such as 0,3",
+    )
     add("--max-steps", type=_count, metavar="N", help="end every trial after N steps")
     add("--seed", type=int, default=0, metavar="N", help="root of all seeds (default: 0)")
     add(
@@ -162,6 +167,7 @@ def _run(options: argparse.Namespace) -> int:
         workloads=tuple(options.workloads.split(",")) if options.workloads else None,
         studies=options.studies,
         trials=options.trials,
+        points=options.points,
         seed=options.seed,
         max_global_steps=options.max_steps,
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
