@@ -301,7 +301,9 @@ def test_real_trial_leaves_every_file_of_the_published_layout(campaign, framewor
     result = read_result(trial_dir)
     assert result.outcome is Outcome.TARGET_REACHED
     assert {path.name for path in trial_dir.iterdir()} == {
+        "benchmark.toml",
         "console.log",
+        "environment.json",
         "eval_measurements.csv",
         "flags_0.json",
         "hparams.json",
@@ -309,6 +311,7 @@ def test_real_trial_leaves_every_file_of_the_published_layout(campaign, framewor
         "meta_data_0.json",
         "outcome.json",
         "progress.json",
+        "submission.zip",
         "trial.json",
     }
     evaluations = rows(trial_dir / "eval_measurements.csv")

@@ -7,13 +7,16 @@ nothing that is done.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
+from algoperf_core.environment import ENVIRONMENT_FILE, describe_environment
 from algoperf_core.errors import CampaignError, SearchSpaceError
 from algoperf_core.executors import Executor, TrialProcess
 from algoperf_core.outcomes import Outcome, TrialResult
@@ -21,8 +24,10 @@ from algoperf_core.registry import workload_provider
 from algoperf_core.seeds import derive_seed
 from algoperf_core.sources import SubmissionSource, find_submission
 from algoperf_core.spec import Framework
+from algoperf_core.submission_copy import COPY_FILE, COPY_FOLDER, pack, unpack, write_copy
 from algoperf_core.trial import EXIT_BAD_INPUT
 from algoperf_core.trial_spec import (
+    BENCHMARK_FILE,
     CONSOLE_FILE,
     OUTCOME_FILE,
     SPEC_FILE,
@@ -30,11 +35,14 @@ from algoperf_core.trial_spec import (
     is_done,
     read_result,
     read_spec,
+    write_json,
     write_spec,
 )
 from algoperf_core.tuning import Point, load_search_space, order_seed, trial_indices
-from algoperf_scoring import Benchmark, Ruleset, load_benchmark
+from algoperf_scoring import AlgoperfError, Benchmark, Ruleset, load_benchmark
 from algoperf_scoring.files import write_text_atomic
+
+log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 # Paths may differ when a campaign is continued from another folder or another machine.
@@ -174,14 +182,20 @@ class Campaign:
                 settings.
         """
         specs = self.expand()
+        environment = describe_environment()
+        copies: dict[str, bytes] = {}
         unfinished = []
         for spec in specs:
             trial_dir = spec.directory(self.runs)
             if (trial_dir / SPEC_FILE).exists():
-                _check_same(trial_dir, spec)
-            self._write_benchmark(self.runs / spec.submission_name / "benchmark.toml")
+                check_same(trial_dir, spec)
+            if spec.submission not in copies:
+                copies[spec.submission] = pack(find_submission(spec.submission), spec.framework)
+            write_benchmark(self.runs / spec.submission_name / BENCHMARK_FILE, self.benchmark)
             write_spec(trial_dir, spec)
             if self._is_unfinished(trial_dir):
+                write_copy(trial_dir, copies[spec.submission])
+                describe_rerun(trial_dir, self.benchmark, environment)
                 unfinished.append(trial_dir)
         return unfinished
 
@@ -193,20 +207,32 @@ class Campaign:
             return True
         return not is_done(result)
 
-    def _write_benchmark(self, path: Path) -> None:
-        if path.exists() and load_benchmark(path) != self.benchmark:
-            raise CampaignError(
-                f"{path}: these runs were made under another definition of {self.benchmark.name}; choose "
-                "another folder with --runs"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CampaignError(
-                f"{path.parent}: cannot write there: {error.strerror}; choose --runs"
-            ) from None
-        if not path.exists():
-            write_text_atomic(path, self.benchmark.to_toml())
+
+def write_benchmark(path: Path, benchmark: Benchmark) -> None:
+    """Writes a definition beside the studies that run under it.
+
+    Raises:
+        CampaignError: Another definition is there, or the folder cannot be written.
+    """
+    if path.exists() and load_benchmark(path) != benchmark:
+        raise CampaignError(
+            f"{path}: these runs were made under another definition of {benchmark.name}; choose "
+            "another folder with --runs"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CampaignError(
+            f"{path.parent}: cannot write there: {error.strerror}; choose --runs"
+        ) from None
+    if not path.exists():
+        write_text_atomic(path, benchmark.to_toml())
+
+
+def describe_rerun(trial_dir: Path, benchmark: Benchmark, environment: Mapping[str, Any]) -> None:
+    """Writes what it takes to run a trial again: the definition and the environment."""
+    write_text_atomic(trial_dir / BENCHMARK_FILE, benchmark.to_toml())
+    write_json(trial_dir / ENVIRONMENT_FILE, environment)
 
 
 def _absolute(reference: str) -> str:
@@ -218,7 +244,12 @@ def _optional(path: Path | None) -> str | None:
     return None if path is None else str(path.absolute())
 
 
-def _check_same(trial_dir: Path, spec: TrialSpec) -> None:
+def check_same(trial_dir: Path, spec: TrialSpec) -> None:
+    """Checks that a trial's folder holds the same trial; paths may differ.
+
+    Raises:
+        CampaignError: It was run with other settings, or other files of the submission.
+    """
     before, now = asdict(read_spec(trial_dir)), asdict(spec)
     changed = [name for name in now if name not in PATH_FIELDS and before[name] != now[name]]
     if not changed:
@@ -256,8 +287,21 @@ class Watcher:
         """A trial came to an end; without a result it was killed and will run again."""
 
 
+class Preparable(Protocol):
+    """Trials that can be run: a campaign, or a single trial that is run again."""
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs."""
+        ...
+
+    def prepare(self) -> list[Path]:
+        """Writes the specification of every trial and returns the folders of those that are not done."""
+        ...
+
+
 def run_campaign(
-    campaign: Campaign,
+    campaign: Preparable,
     executor: Executor,
     watcher: Watcher,
     sleep: Callable[[float], None] = time.sleep,
@@ -293,8 +337,27 @@ def _start(
     trial_dir: Path, running: Sequence[Running], executor: Executor, watcher: Watcher
 ) -> Running:
     slot = min(set(range(executor.slots)) - {trial.slot for trial in running})
+    _keep_what_was_recorded(trial_dir)
     watcher.started(trial_dir)
     return Running(trial_dir, slot, executor.start(trial_dir, slot))
+
+
+def _keep_what_was_recorded(trial_dir: Path) -> None:
+    """Makes a trial run the copy of its submission where the original was edited meanwhile."""
+    spec = read_spec(trial_dir)
+    try:
+        unchanged = find_submission(spec.submission).sha256(spec.framework)
+    except AlgoperfError:
+        unchanged = ""
+    if unchanged == spec.submission_sha256 or not (trial_dir / COPY_FILE).exists():
+        return
+    log.warning(
+        "%s was edited while its campaign is running; %s runs the copy that was made at the start",
+        spec.submission,
+        spec.label(),
+    )
+    copy = unpack(trial_dir / COPY_FILE, trial_dir / COPY_FOLDER, spec.submission_sha256)
+    write_spec(trial_dir, replace(spec, submission=str(copy.absolute())))
 
 
 def _conclude(ended: Running, watcher: Watcher) -> bool:

@@ -73,8 +73,15 @@ def _count(text: str) -> int:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
-    add("submissions", nargs="+", metavar="SUBMISSION", help="installed name, folder, or .py file")
-    add("--benchmark", required=True, metavar="NAME", help="installed benchmark or TOML file")
+    add("submissions", nargs="*", metavar="SUBMISSION", help="installed name, folder, or .py file")
+    add("--benchmark", metavar="NAME", help="installed benchmark or TOML file")
+    add(
+        "--from",
+        dest="from_trial",
+        type=Path,
+        metavar="TRIAL_DIR",
+        help="run exactly this trial again (default of --runs: runs/BENCHMARK-reruns)",
+    )
     add("--ruleset", default="external", metavar="NAME", help="external (default) or self")
     add(
         "--framework", type=_framework, metavar="jax|torch", help="for submissions written for both"
@@ -153,7 +160,16 @@ def _run(options: argparse.Namespace) -> int:
     from algoperf_core.campaign import Campaign, run_campaign
     from algoperf_core.display import CampaignDisplay
     from algoperf_core.executors import LocalExecutor
+    from algoperf_core.rerun_command import rerun
 
+    # A terminated campaign stops its trials as an interrupted one does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    if options.from_trial is not None:
+        return rerun(options)
+    if not options.submissions or options.benchmark is None:
+        raise CampaignError(
+            "a run needs SUBMISSION and --benchmark, or --from TRIAL_DIR; algoperf list shows what is there"
+        )
     _check_outputs(options)
     benchmark = load_benchmark(options.benchmark)
     campaign = Campaign(
@@ -173,8 +189,6 @@ def _run(options: argparse.Namespace) -> int:
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
         retry_crashed=options.retry_crashed,
     )
-    # A terminated campaign stops its trials as an interrupted one does.
-    signal.signal(signal.SIGTERM, _interrupt)
     console = Console(stderr=False)
     trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
     console.print(
