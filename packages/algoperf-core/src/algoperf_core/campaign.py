@@ -100,7 +100,7 @@ class Campaign:
             raise CampaignError(
                 f"two submissions are called {', '.join(repeated)}: rename one of the folders"
             )
-        for workload in self._workloads():
+        for workload in self.workload_names():
             workload_provider(workload)
             self.benchmark.budget_s(workload, self.ruleset)
         expanded = [self._expand_submission(source) for source in sources]
@@ -109,7 +109,12 @@ class Campaign:
             key=lambda spec: (spec.study, spec.trial),
         )
 
-    def _workloads(self) -> tuple[str, ...]:
+    def workload_names(self) -> tuple[str, ...]:
+        """Names of the workloads, in the order of the benchmark or as chosen.
+
+        Raises:
+            UnknownNameError: The benchmark does not know one of those chosen.
+        """
         chosen = self.benchmark.scored if self.workloads is None else self.workloads
         return tuple(self.benchmark.workload(name).name for name in chosen)
 
@@ -119,7 +124,7 @@ class Campaign:
         order = order_seed(self.seed, self.benchmark.name, source.name)
         space, points = self._points(source, ruleset, order)
         digest = source.sha256(framework)
-        for workload in self._workloads():
+        for workload in self.workload_names():
             for study in range(min(self.studies or ruleset.studies, ruleset.studies)):
                 for trial in self._trials(ruleset):
                     path = (

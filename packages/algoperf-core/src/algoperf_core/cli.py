@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,8 +12,11 @@ from pathlib import Path
 from types import FrameType
 
 from algoperf_core import __version__
+from algoperf_core.arguments import count as _count
+from algoperf_core.arguments import default_data_dir
+from algoperf_core.arguments import framework as _framework
 from algoperf_core.errors import CampaignError
-from algoperf_core.spec import Framework
+from algoperf_core.planning_commands import add_planning_commands
 from algoperf_scoring import AlgoperfError, load_benchmark
 
 EXIT_BAD_INPUT = 2
@@ -38,11 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def default_data_dir() -> Path:
-    """Where prepared datasets are kept unless the user says otherwise: the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "algoperf" / "data"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="algoperf", description="Which training algorithm is fastest?"
@@ -55,20 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(command=_list)
+    add_planning_commands(commands)
     return parser
-
-
-def _framework(text: str) -> Framework:
-    names: dict[str, Framework] = {"jax": "jax", "torch": "pytorch", "pytorch": "pytorch"}
-    if text not in names:
-        raise argparse.ArgumentTypeError(f"{text!r} is not jax or torch")
-    return names[text]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
