@@ -103,6 +103,42 @@ def test_subset_keeps_seeds_and_points_of_the_whole(campaign):
     assert part == whole[0, 1]
 
 
+@pytest.mark.parametrize(("points", "trials"), [("0:1", {1}), ("1:", {2}), ("1,0", {1, 2})])
+def test_chosen_points_are_those_of_the_whole_campaign(campaign, points, trials):
+    whole = {(spec.study, spec.trial): spec for spec in campaign.expand()}
+    part = replace(campaign, points=points).expand()
+    assert part == [whole[study, trial] for study in (0, 1) for trial in sorted(trials)]
+
+
+def test_machines_that_share_a_study_make_up_the_whole(campaign, tmp_path):
+    shares = [
+        replace(campaign, runs=tmp_path / f"machine_{n}", points=points)
+        for n, points in enumerate((":1", "1:"))
+    ]
+    for share in shares:
+        run(share, FakeExecutor())
+        shutil.copytree(share.runs, campaign.runs, dirs_exist_ok=True)
+    executor = FakeExecutor()
+    assert run(campaign, executor)
+    assert executor.started == []
+
+
+def test_points_of_the_self_tuning_ruleset_are_trials(campaign):
+    (spec,) = replace(campaign, ruleset="self", points="0").expand()
+    assert spec.trial == 1
+
+
+@pytest.mark.parametrize("points", ["2", "0:3", "x"])
+def test_points_outside_the_study_are_refused(campaign, points):
+    with pytest.raises(SearchSpaceError, match="indices from 0 to 1"):
+        replace(campaign, points=points).expand()
+
+
+def test_points_and_trials_together_are_refused(campaign):
+    with pytest.raises(CampaignError, match="give one of them"):
+        replace(campaign, points="0", trials=1).expand()
+
+
 def test_seeds_do_not_depend_on_who_else_is_run(campaign, tmp_path):
     alone = campaign.expand()
     shutil.copytree(TOY_OPTIMIZER, tmp_path / "other")
@@ -265,7 +301,9 @@ def test_real_trial_leaves_every_file_of_the_published_layout(campaign, framewor
     result = read_result(trial_dir)
     assert result.outcome is Outcome.TARGET_REACHED
     assert {path.name for path in trial_dir.iterdir()} == {
+        "benchmark.toml",
         "console.log",
+        "environment.json",
         "eval_measurements.csv",
         "flags_0.json",
         "hparams.json",
@@ -273,6 +311,7 @@ def test_real_trial_leaves_every_file_of_the_published_layout(campaign, framewor
         "meta_data_0.json",
         "outcome.json",
         "progress.json",
+        "submission.zip",
         "trial.json",
     }
     evaluations = rows(trial_dir / "eval_measurements.csv")

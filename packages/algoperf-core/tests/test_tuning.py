@@ -1,5 +1,6 @@
 """The sampler equals the published one; search spaces say what is wrong with them."""
 
+import doctest
 import json
 import math
 from pathlib import Path
@@ -8,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algoperf_core import tuning
 from algoperf_core.errors import SearchSpaceError
 from algoperf_core.tuning import (
     halton_points,
     hyperparameters,
     load_search_space,
+    order_seed,
     parse_search_space,
+    trial_indices,
 )
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "halton.json").read_text())
@@ -127,9 +131,9 @@ def test_many_dimensions_use_larger_primes():
         ({"x": 3}, "x: a range is"),
         ({"x": {"min": 1}}, "x: a range is"),
         ({"x": {"min": 1, "max": 2, "step": 1}}, "x: a range is"),
-        ({"x": {"min": "1", "max": 2}}, "x: min is a number, not '1'"),
-        ({"x": {"min": 1, "max": True}}, "x: max is a number"),
-        ({"x": {"min": 1, "max": math.inf}}, "x: max is a number"),
+        ({"x": {"min": "1", "max": 2}}, "x: min is a finite number, not '1'"),
+        ({"x": {"min": 1, "max": True}}, "x: max is a finite number"),
+        ({"x": {"min": 1, "max": math.inf}}, "x: max is a finite number"),
         ({"x": {"min": 3, "max": 2}}, "min 3 is above max 2"),
         ({"x": {"min": 0, "max": 2, "scaling": "log"}}, "a log range starts above 0"),
         ({"x": {"min": 1, "max": 2, "scaling": "cubic"}}, "'cubic'"),
@@ -138,6 +142,12 @@ def test_many_dimensions_use_larger_primes():
         ({"learning rate": {"min": 1, "max": 2}}, "'learning rate' cannot be the name"),
         ([{"x": 1}, {"y": 1}], "point 1 and point 0 differ in x, y"),
         ([{"x": 1}, 2], "point 1 is not an object"),
+        ({"lambda": {"min": 1, "max": 2}}, "'lambda' cannot be the name.*no word of Python's"),
+        ({"_x": {"min": 1, "max": 2}}, "'_x' cannot be the name"),
+        ([{"x": 1, "class": 2}], "'class' cannot be the name"),
+        ({"x": {"min": 1, "max": 10**400}}, "x: max is a finite number, not a huge integer"),
+        ({"x": {"min": -1e308, "max": 1e308}}, "x: min is a finite number"),
+        ({"x": {"min": 1e-300, "max": 1, "scaling": "log"}}, "a log range starts above 0"),
     ],
 )
 def test_malformed_search_space_names_source_field_and_fault(data, said):
@@ -156,3 +166,80 @@ def test_search_space_that_is_not_json_names_file_and_line(tmp_path):
     path.write_text('{"x": \n oops}')
     with pytest.raises(SearchSpaceError, match=r"space\.json: not valid JSON: .*line 2"):
         load_search_space(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"x": {"min": 1, "max": 2}, "x": {"min": 1, "max": 3}}', "x given twice"),
+        ('{"x": {"min": 1, "max": 2, "max": 3}}', "max given twice"),
+        ('[{"x": 1, "x": 2}]', "x given twice"),
+        ('{"x": {"feasible_points": [1, NaN]}}', "NaN is no number of JSON"),
+        ('{"x": {"min": 1, "max": Infinity}}', "Infinity is no number of JSON"),
+    ],
+)
+def test_json_that_python_would_swallow_is_refused(tmp_path, text, said):
+    path = tmp_path / "space.json"
+    path.write_text(text)
+    with pytest.raises(SearchSpaceError, match=rf"space\.json: {said}"):
+        load_search_space(path)
+
+
+def test_search_space_that_is_not_text_is_said(tmp_path):
+    path = tmp_path / "space.json"
+    path.write_bytes(b"\xff\xfe{")
+    with pytest.raises(SearchSpaceError, match="not UTF-8 text"):
+        load_search_space(path)
+
+
+def test_negative_number_of_points_is_refused():
+    with pytest.raises(SearchSpaceError, match="not -1"):
+        space("linear").points(-1)
+
+
+def test_documented_examples_are_true():
+    assert doctest.testmod(tuning).failed == 0
+
+
+def test_public_names_are_documented_and_complete():
+    assert all(getattr(tuning, name).__doc__ for name in tuning.__all__ if name != "Point")
+
+
+@pytest.mark.parametrize(
+    ("text", "indices"),
+    [
+        ("0:5", (0, 1, 2, 3, 4)),
+        ("1:3", (1, 2)),
+        (":2", (0, 1)),
+        ("3:", (3, 4)),
+        (":", (0, 1, 2, 3, 4)),
+        ("4", (4,)),
+        ("3,0,3", (0, 3)),
+        (" 1 , 2 ", (1, 2)),
+    ],
+)
+def test_points_are_a_slice_or_a_list_of_indices(text, indices):
+    assert trial_indices(text, trials=5) == indices
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "5", "0:6", "2:2", "3:1", "-1", "a", "0:1:2", "1.5", "0,,1", "0, 7", "\u0661"]
+)
+def test_points_that_choose_nothing_or_too_much_say_what_is_allowed(text):
+    with pytest.raises(SearchSpaceError, match="indices from 0 to 4; index 0 is trial_1"):
+        trial_indices(text, trials=5)
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_slices_of_two_machines_make_the_whole_study(trials, cut):
+    cut = min(cut, trials - 1)
+    if cut == 0:
+        return
+    first, second = trial_indices(f":{cut}", trials), trial_indices(f"{cut}:", trials)
+    assert first + second == tuple(range(trials))
+
+
+def test_order_depends_on_seed_benchmark_and_submission_and_never_changes():
+    seeds = {order_seed(s, b, n) for s in (0, 1) for b in ("a", "b") for n in ("x", "y")}
+    assert len(seeds) == 8
+    assert order_seed(0, "algoperf-digits", "adamw") == 796050231

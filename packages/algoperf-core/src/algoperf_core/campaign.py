@@ -7,13 +7,16 @@ nothing that is done.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
+from algoperf_core.environment import ENVIRONMENT_FILE, describe_environment
 from algoperf_core.errors import CampaignError, SearchSpaceError
 from algoperf_core.executors import Executor, TrialProcess
 from algoperf_core.outcomes import Outcome, TrialResult
@@ -21,8 +24,10 @@ from algoperf_core.registry import workload_provider
 from algoperf_core.seeds import derive_seed
 from algoperf_core.sources import SubmissionSource, find_submission
 from algoperf_core.spec import Framework
+from algoperf_core.submission_copy import COPY_FILE, COPY_FOLDER, pack, unpack, write_copy
 from algoperf_core.trial import EXIT_BAD_INPUT
 from algoperf_core.trial_spec import (
+    BENCHMARK_FILE,
     CONSOLE_FILE,
     SPEC_FILE,
     TrialSpec,
@@ -30,11 +35,14 @@ from algoperf_core.trial_spec import (
     read_result,
     read_spec,
     reopen,
+    write_json,
     write_spec,
 )
-from algoperf_core.tuning import Point, load_search_space
-from algoperf_scoring import Benchmark, Ruleset, load_benchmark
+from algoperf_core.tuning import Point, load_search_space, order_seed, trial_indices
+from algoperf_scoring import AlgoperfError, Benchmark, Ruleset, load_benchmark
 from algoperf_scoring.files import write_text_atomic
+
+log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 # What may differ when a campaign is continued: paths, on another machine, and what changes no result.
@@ -62,6 +70,8 @@ class Campaign:
         workloads: Only these workloads; None for all that the benchmark scores.
         studies: Only the first so many studies; None for all.
         trials: Only the first so many trials of each study; None for all.
+        points: Only the trials with these indices from 0, in each study, as `tuning.trial_indices` reads
+            them; which point belongs to which trial stays the same. None for all.
         seed: Root of all seeds.
         max_global_steps: Step limit of every trial.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
@@ -79,6 +89,7 @@ class Campaign:
     workloads: tuple[str, ...] | None = None
     studies: int | None = None
     trials: int | None = None
+    points: str | None = None
     seed: int = 0
     max_global_steps: int | None = None
     imagenet_v2_data_dir: Path | None = None
@@ -97,7 +108,7 @@ class Campaign:
             raise CampaignError(
                 f"two submissions are called {', '.join(repeated)}: rename one of the folders"
             )
-        for workload in self._workloads():
+        for workload in self.workload_names():
             workload_provider(workload)
             self.benchmark.budget_s(workload, self.ruleset)
         expanded = [self._expand_submission(source) for source in sources]
@@ -106,19 +117,24 @@ class Campaign:
             key=lambda spec: (spec.study, spec.trial),
         )
 
-    def _workloads(self) -> tuple[str, ...]:
+    def workload_names(self) -> tuple[str, ...]:
+        """Names of the workloads, in the order of the benchmark or as chosen.
+
+        Raises:
+            UnknownNameError: The benchmark does not know one of those chosen.
+        """
         chosen = self.benchmark.scored if self.workloads is None else self.workloads
         return tuple(self.benchmark.workload(name).name for name in chosen)
 
     def _expand_submission(self, source: SubmissionSource) -> Iterator[TrialSpec]:
         ruleset = self.benchmark.ruleset(self.ruleset)
         framework = source.choose_framework(self.framework)
-        order_seed = derive_seed(self.seed, self.benchmark.name, source.name, "tuning")
-        space, points = self._points(source, ruleset, order_seed)
+        order = order_seed(self.seed, self.benchmark.name, source.name)
+        space, points = self._points(source, ruleset, order)
         digest = source.sha256(framework)
-        for workload in self._workloads():
+        for workload in self.workload_names():
             for study in range(min(self.studies or ruleset.studies, ruleset.studies)):
-                for trial in range(1, min(self.trials or ruleset.trials, ruleset.trials) + 1):
+                for trial in self._trials(ruleset):
                     path = (
                         self.benchmark.name,
                         source.name,
@@ -137,7 +153,7 @@ class Campaign:
                         study=study,
                         trial=trial,
                         seed=derive_seed(self.seed, *path),
-                        order_seed=order_seed,
+                        order_seed=order,
                         search_space=space,
                         hyperparameters=points[study][trial - 1] if points else None,
                         data_dir=str(self.data_dir.absolute()),
@@ -145,6 +161,13 @@ class Campaign:
                         max_global_steps=self.max_global_steps,
                         checkpoint_period_s=self.checkpoint_period_s,
                     )
+
+    def _trials(self, ruleset: Ruleset) -> Sequence[int]:
+        if self.points is None:
+            return range(1, min(self.trials or ruleset.trials, ruleset.trials) + 1)
+        if self.trials is not None:
+            raise CampaignError("--points and --trials both choose trials: give one of them")
+        return [index + 1 for index in trial_indices(self.points, ruleset.trials)]
 
     def _points(
         self, source: SubmissionSource, ruleset: Ruleset, seed: int
@@ -173,14 +196,20 @@ class Campaign:
                 settings.
         """
         specs = self.expand()
+        environment = describe_environment()
+        copies: dict[str, bytes] = {}
         unfinished = []
         for spec in specs:
             trial_dir = spec.directory(self.runs)
             if (trial_dir / SPEC_FILE).exists():
-                _check_same(trial_dir, spec)
-            self._write_benchmark(self.runs / spec.submission_name / "benchmark.toml")
+                check_same(trial_dir, spec)
+            if spec.submission not in copies:
+                copies[spec.submission] = pack(find_submission(spec.submission), spec.framework)
+            write_benchmark(self.runs / spec.submission_name / BENCHMARK_FILE, self.benchmark)
             write_spec(trial_dir, spec)
             if self._is_unfinished(trial_dir):
+                write_copy(trial_dir, copies[spec.submission])
+                describe_rerun(trial_dir, self.benchmark, environment)
                 unfinished.append(trial_dir)
         return unfinished
 
@@ -192,20 +221,32 @@ class Campaign:
             return True
         return not is_done(result)
 
-    def _write_benchmark(self, path: Path) -> None:
-        if path.exists() and load_benchmark(path) != self.benchmark:
-            raise CampaignError(
-                f"{path}: these runs were made under another definition of {self.benchmark.name}; choose "
-                "another folder with --runs"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CampaignError(
-                f"{path.parent}: cannot write there: {error.strerror}; choose --runs"
-            ) from None
-        if not path.exists():
-            write_text_atomic(path, self.benchmark.to_toml())
+
+def write_benchmark(path: Path, benchmark: Benchmark) -> None:
+    """Writes a definition beside the studies that run under it.
+
+    Raises:
+        CampaignError: Another definition is there, or the folder cannot be written.
+    """
+    if path.exists() and load_benchmark(path) != benchmark:
+        raise CampaignError(
+            f"{path}: these runs were made under another definition of {benchmark.name}; choose "
+            "another folder with --runs"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CampaignError(
+            f"{path.parent}: cannot write there: {error.strerror}; choose --runs"
+        ) from None
+    if not path.exists():
+        write_text_atomic(path, benchmark.to_toml())
+
+
+def describe_rerun(trial_dir: Path, benchmark: Benchmark, environment: Mapping[str, Any]) -> None:
+    """Writes what it takes to run a trial again: the definition and the environment."""
+    write_text_atomic(trial_dir / BENCHMARK_FILE, benchmark.to_toml())
+    write_json(trial_dir / ENVIRONMENT_FILE, environment)
 
 
 def _absolute(reference: str) -> str:
@@ -217,7 +258,12 @@ def _optional(path: Path | None) -> str | None:
     return None if path is None else str(path.absolute())
 
 
-def _check_same(trial_dir: Path, spec: TrialSpec) -> None:
+def check_same(trial_dir: Path, spec: TrialSpec) -> None:
+    """Checks that a trial's folder holds the same trial; paths may differ.
+
+    Raises:
+        CampaignError: It was run with other settings, or other files of the submission.
+    """
     before, now = asdict(read_spec(trial_dir)), asdict(spec)
     changed = [name for name in now if name not in FREE_FIELDS and before[name] != now[name]]
     if not changed:
@@ -255,8 +301,21 @@ class Watcher:
         """A trial came to an end; without a result it was killed and will run again."""
 
 
+class Preparable(Protocol):
+    """Trials that can be run: a campaign, or a single trial that is run again."""
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs."""
+        ...
+
+    def prepare(self) -> list[Path]:
+        """Writes the specification of every trial and returns the folders of those that are not done."""
+        ...
+
+
 def run_campaign(
-    campaign: Campaign,
+    campaign: Preparable,
     executor: Executor,
     watcher: Watcher,
     sleep: Callable[[float], None] = time.sleep,
@@ -292,8 +351,27 @@ def _start(
     trial_dir: Path, running: Sequence[Running], executor: Executor, watcher: Watcher
 ) -> Running:
     slot = min(set(range(executor.slots)) - {trial.slot for trial in running})
+    _keep_what_was_recorded(trial_dir)
     watcher.started(trial_dir)
     return Running(trial_dir, slot, executor.start(trial_dir, slot))
+
+
+def _keep_what_was_recorded(trial_dir: Path) -> None:
+    """Makes a trial run the copy of its submission where the original was edited meanwhile."""
+    spec = read_spec(trial_dir)
+    try:
+        unchanged = find_submission(spec.submission).sha256(spec.framework)
+    except AlgoperfError:
+        unchanged = ""
+    if unchanged == spec.submission_sha256 or not (trial_dir / COPY_FILE).exists():
+        return
+    log.warning(
+        "%s was edited while its campaign is running; %s runs the copy that was made at the start",
+        spec.submission,
+        spec.label(),
+    )
+    copy = unpack(trial_dir / COPY_FILE, trial_dir / COPY_FOLDER, spec.submission_sha256)
+    write_spec(trial_dir, replace(spec, submission=str(copy.absolute())))
 
 
 def _conclude(ended: Running, watcher: Watcher) -> bool:

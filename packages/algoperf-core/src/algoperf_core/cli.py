@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import signal
 import sys
@@ -14,8 +13,12 @@ from pathlib import Path
 from types import FrameType
 
 from algoperf_core import __version__
+from algoperf_core.arguments import count as _count
+from algoperf_core.arguments import default_data_dir
+from algoperf_core.arguments import framework as _framework
+from algoperf_core.arguments import period as _period
 from algoperf_core.errors import CampaignError
-from algoperf_core.spec import Framework
+from algoperf_core.planning_commands import add_planning_commands
 from algoperf_scoring import AlgoperfError, load_benchmark
 
 EXIT_BAD_INPUT = 2
@@ -39,11 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def default_data_dir() -> Path:
-    """Where prepared datasets are kept unless the user says otherwise: the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "algoperf" / "data"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="algoperf", description="Which training algorithm is fastest?"
@@ -57,38 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(command=_list)
+    add_planning_commands(commands)
     return parser
-
-
-def _framework(text: str) -> Framework:
-    names: dict[str, Framework] = {"jax": "jax", "torch": "pytorch", "pytorch": "pytorch"}
-    if text not in names:
-        raise argparse.ArgumentTypeError(f"{text!r} is not jax or torch")
-    return names[text]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
-
-
-def _period(text: str) -> float | None:
-    if text == "never":
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0, nor never")
-    return seconds
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     add = run.add_argument
-    add("submissions", nargs="+", metavar="SUBMISSION", help="installed name, folder, or .py file")
-    add("--benchmark", required=True, metavar="NAME", help="installed benchmark or TOML file")
+    add("submissions", nargs="*", metavar="SUBMISSION", help="installed name, folder, or .py file")
+    add("--benchmark", metavar="NAME", help="installed benchmark or TOML file")
+    add(
+        "--from",
+        dest="from_trial",
+        type=Path,
+        metavar="TRIAL_DIR",
+        help="run exactly this trial again (default of --runs: runs/BENCHMARK-reruns)",
+    )
     add("--ruleset", default="external", metavar="NAME", help="external (default) or self")
     add(
         "--framework", type=_framework, metavar="jax|torch", help="for submissions written for both"
@@ -115,6 +96,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     add("--workloads", metavar="A,B", help="only these workloads")
     add("--studies", type=_count, metavar="N", help="only the first N studies")
     add("--trials", type=_count, metavar="N", help="only the first N trials of each study")
+    add(
+        "--points",
+        metavar="A:B",
+        help="only these trials of each study, by index from 0: a slice, or a list such as 0,3",
+    )
     add("--max-steps", type=_count, metavar="N", help="end every trial after N steps")
     add("--seed", type=int, default=0, metavar="N", help="root of all seeds (default: 0)")
     add(
@@ -197,7 +183,16 @@ def _run(options: argparse.Namespace) -> int:
     from algoperf_core.campaign import Campaign, run_campaign
     from algoperf_core.display import CampaignDisplay
     from algoperf_core.executors import LocalExecutor
+    from algoperf_core.rerun_command import rerun
 
+    # A terminated campaign stops its trials as an interrupted one does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    if options.from_trial is not None:
+        return rerun(options)
+    if not options.submissions or options.benchmark is None:
+        raise CampaignError(
+            "a run needs SUBMISSION and --benchmark, or --from TRIAL_DIR; algoperf list shows what is there"
+        )
     _check_outputs(options)
     benchmark = load_benchmark(options.benchmark)
     campaign = Campaign(
@@ -211,14 +206,13 @@ def _run(options: argparse.Namespace) -> int:
         workloads=tuple(options.workloads.split(",")) if options.workloads else None,
         studies=options.studies,
         trials=options.trials,
+        points=options.points,
         seed=options.seed,
         max_global_steps=options.max_steps,
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
         retry_crashed=options.retry_crashed,
         checkpoint_period_s=options.checkpoint_period,
     )
-    # A terminated campaign stops its trials as an interrupted one does.
-    signal.signal(signal.SIGTERM, _interrupt)
     console = Console(stderr=False)
     trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
     console.print(

@@ -52,18 +52,19 @@ def workload_provider(name: str) -> WorkloadProvider:
         return cast("WorkloadProvider", known[name].load())
     except ImportError as error:
         raise WorkloadError(
-            f"workload {name!r} ({_package(known[name])}) cannot be loaded: {error}"
+            f"workload {name!r} ({package_of(known[name])}) cannot be loaded: {error}"
         ) from error
 
 
-def _package(entry: EntryPoint) -> str:
+def package_of(entry: EntryPoint) -> str:
+    """Name of the distribution that brings an entry point."""
     return entry.dist.name if entry.dist else entry.value
 
 
 def list_workloads() -> list[Listed]:
     """Installed workloads."""
     return [
-        Listed(name, _package(entry), workload_provider(name).summary)
+        Listed(name, package_of(entry), workload_provider(name).summary)
         for name, entry in installed(WORKLOADS).items()
     ]
 
@@ -71,7 +72,7 @@ def list_workloads() -> list[Listed]:
 def list_submissions() -> list[Listed]:
     """Installed submissions; the summary is the first line of the package's docstring."""
     return [
-        Listed(name, _package(entry), (entry.load().__doc__ or "").strip().partition("\n")[0])
+        Listed(name, package_of(entry), (entry.load().__doc__ or "").strip().partition("\n")[0])
         for name, entry in installed(SUBMISSIONS).items()
     ]
 

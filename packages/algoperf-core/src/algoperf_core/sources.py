@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import json
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +20,7 @@ from types import ModuleType
 from algoperf_core.errors import SubmissionError
 from algoperf_core.published import install_aliases
 from algoperf_core.registry import SUBMISSIONS, installed
+from algoperf_core.source_files import digest, file_and_its_imports, folder_files
 from algoperf_core.spec import FRAMEWORKS, Framework
 from algoperf_core.submission import (
     REQUIRED_FUNCTIONS,
@@ -29,6 +31,9 @@ from algoperf_core.submission import (
 from algoperf_scoring import unknown_name
 
 SEARCH_SPACE_FILE = "tuning_search_space.json"
+# A folder with this file is the copy of a submission, as `submission_copy` unpacks it.
+COPY_MANIFEST = "submission.json"
+COPY_FILES = "files"
 _FRAMEWORK_MODULES: dict[str, Framework] = {
     "jax": "jax",
     "flax": "jax",
@@ -49,6 +54,8 @@ class SubmissionSource:
         folder: Where its files are.
         files: Its module by framework.
         module: Its importable package, where it is installed; None for files and folders.
+        alone: Whether it is a single file, whose neighbours count only if it imports them.
+        import_path: Where the package of a copy is imported from; None for what is installed.
     """
 
     reference: str
@@ -56,11 +63,23 @@ class SubmissionSource:
     folder: Path
     files: dict[Framework, Path]
     module: str | None = None
+    alone: bool = False
+    import_path: Path | None = None
 
     @property
     def search_space(self) -> Path:
         """Where its tuning search space would be."""
         return self.folder / SEARCH_SPACE_FILE
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds all of it: of an installed submission, its whole package."""
+        if self.module is None:
+            return self.folder
+        package = self.module.partition(".")[0]
+        if self.import_path is not None:
+            return self.import_path / package
+        return Path(str(files(package)))
 
     def choose_framework(self, wanted: Framework | None) -> Framework:
         """The framework to run in: the wanted one, else its only one, else JAX.
@@ -76,27 +95,23 @@ class SubmissionSource:
             )
         return wanted
 
-    def sha256(self, framework: Framework) -> str:
-        """Digest over the names and bytes of its Python and JSON files.
+    def source_files(self, framework: Framework) -> dict[str, Path]:
+        """The files that it consists of, by their path below `root`.
 
-        A single file counts alone; a folder counts whole, since its modules may import each other, and so
-        does the package that an installed submission belongs to.
+        A single file counts with the modules that it imports relatively; a folder counts whole, since its
+        modules may import each other, and so does the package that an installed submission belongs to.
         """
-        digest = hashlib.sha256()
-        root = self.folder
-        if self.module is not None:
-            root = Path(str(files(self.module.partition(".")[0])))
-        alone = Path(self.reference).is_file()
-        paths = [self.files[framework]] if alone else sorted(root.rglob("*"))
-        for path in paths:
-            if path.suffix in (".py", ".json") and path.is_file():
-                digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-                digest.update(path.read_bytes() + b"\0")
-        return digest.hexdigest()
+        if self.alone:
+            return file_and_its_imports(self.files[framework])
+        return folder_files(self.root)
+
+    def sha256(self, framework: Framework) -> str:
+        """Digest over the names and bytes of its files, the same wherever it lies."""
+        return digest(self.source_files(framework))
 
 
 def find_submission(reference: str) -> SubmissionSource:
-    """Finds a submission by path or by the name it is installed under.
+    """Finds a submission by path or by the name it is installed under; a path may be an unpacked copy.
 
     Raises:
         SubmissionError: The path does not exist, or holds no complete submission; the message names file,
@@ -118,12 +133,36 @@ def find_submission(reference: str) -> SubmissionSource:
 
 def _from_path(reference: str, path: Path) -> SubmissionSource:
     path = path.resolve()
+    if (path / COPY_MANIFEST).is_file():
+        return _from_copy(reference, path)
     if path.is_dir():
         return SubmissionSource(reference, path.name, path, _folder_files(path))
     if path.suffix != ".py":
         raise SubmissionError(f"{reference}: a submission is a .py file or a folder that holds one")
     name = path.parent.name if path.stem == "submission" else path.stem
-    return SubmissionSource(reference, name, path.parent, _file_by_framework(path))
+    return SubmissionSource(reference, name, path.parent, _file_by_framework(path), alone=True)
+
+
+def _from_copy(reference: str, path: Path) -> SubmissionSource:
+    manifest = path / COPY_MANIFEST
+    top = path / COPY_FILES
+    try:
+        data = json.loads(manifest.read_text(encoding="utf-8"))
+        by_framework = {name: top / data["files"][name] for name in data["files"]}
+        module = data["module"]
+        return SubmissionSource(
+            reference=reference,
+            name=data["name"],
+            folder=top / data["folder"],
+            files=by_framework,
+            module=module,
+            alone=data["alone"],
+            import_path=None if module is None else top,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SubmissionError(
+            f"{manifest}: not the description of a copied submission: {error!r}"
+        ) from None
 
 
 def _folder_files(folder: Path) -> dict[Framework, Path]:
@@ -205,6 +244,8 @@ def load(source: SubmissionSource, framework: Framework) -> Submission:
     path = source.files[framework]
     install_aliases()
     if source.module is not None:
+        if source.import_path is not None:
+            _import_from(source.import_path, source)
         module = importlib.import_module(f"{source.module}.{path.stem}")
     else:
         module = _import_file(path)
@@ -214,6 +255,23 @@ def load(source: SubmissionSource, framework: Framework) -> Submission:
             f"{path}: written for {submission.framework}, asked to run in {framework}"
         )
     return submission
+
+
+def _import_from(folder: Path, source: SubmissionSource) -> None:
+    package = source.root.name
+    imported = sys.modules.get(package)
+    if imported is not None and imported.__file__ is not None:
+        # Some package brings its workload and its submission together, and the workload came first.
+        where = Path(imported.__file__).parent
+        if where != source.root and digest(folder_files(where)) != digest(
+            folder_files(source.root)
+        ):
+            raise SubmissionError(
+                f"{source.root}: the package {package} is already imported from {where}, which differs from "
+                "the copy; install the version that ran"
+            )
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -7,7 +7,7 @@ benchmark is `RUNS/<submission>/benchmark.toml`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -20,6 +20,7 @@ SPEC_FILE = "trial.json"
 OUTCOME_FILE = "outcome.json"
 PROGRESS_FILE = "progress.json"
 CONSOLE_FILE = "console.log"
+BENCHMARK_FILE = "benchmark.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,14 @@ class TrialSpec:
 
 
 def benchmark_file(trial_dir: Path) -> Path:
-    """The definition that a trial runs under."""
-    return trial_dir.parents[2] / "benchmark.toml"
+    """The definition that a trial runs under.
+
+    Its own copy counts only where the folder was taken out of its runs.
+    """
+    own = trial_dir / BENCHMARK_FILE
+    above = trial_dir.absolute().parents
+    shared = (above[2] if len(above) > 2 else trial_dir) / BENCHMARK_FILE
+    return own if own.exists() and not shared.exists() else shared
 
 
 def write_spec(trial_dir: Path, spec: TrialSpec) -> None:
@@ -96,8 +103,9 @@ def read_spec(trial_dir: Path) -> TrialSpec:
     path = trial_dir / SPEC_FILE
     data = _read_json(path)
     names = {field.name for field in fields(TrialSpec)}
-    if data.keys() != names:
-        odd = ", ".join(sorted(data.keys() ^ names))
+    needed = {field.name for field in fields(TrialSpec) if field.default is MISSING}
+    if not needed <= data.keys() <= names:
+        odd = ", ".join(sorted(needed - data.keys() | data.keys() - names))
         raise CampaignError(
             f"{path}: fields missing or unknown: {odd}; was it written by another version?"
         )

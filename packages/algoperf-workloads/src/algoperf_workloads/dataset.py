@@ -80,6 +80,10 @@ class DatasetDefinition:
         }
         return sizes if self.num_test_examples is None else sizes | {"test": self.num_test_examples}
 
+    def is_prepared(self, data_dir: str | Path) -> bool:
+        """Whether the prepared data are in a folder; nothing is read or made."""
+        return (Path(data_dir).expanduser() / self.name / MANIFEST).is_file()
+
     def open(self, data_dir: str | Path) -> StoredDataset:
         """The prepared data, which are made first where they are missing.
 
@@ -87,7 +91,7 @@ class DatasetDefinition:
             DatasetMismatchError: They are not the data that the workload is defined on.
         """
         folder = Path(data_dir).expanduser() / self.name
-        if not (folder / MANIFEST).is_file():
+        if not self.is_prepared(data_dir):
             write_dataset(folder, self.make(folder.parent))
         dataset = read_dataset(folder)
         if self.content_hash is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 from algoperf_core.spec import FRAMEWORKS, Framework, LossType, Workload
@@ -121,6 +122,10 @@ class WorkloadDefinition:
     loss: Implementation = SOFTMAX_CROSS_ENTROPY
     metrics: Metrics = CLASSIFICATION
     parameter_rules: tuple[ParameterRule, ...] = ()
+
+    def is_prepared(self, data_dir: Path) -> bool:
+        """Whether the prepared data are in a folder; nothing is read or made."""
+        return self.dataset.is_prepared(data_dir)
 
     def create(self, framework: Framework, goal: BenchmarkWorkload) -> Workload:
         """Builds the workload for a framework, with the goal that a benchmark sets.
