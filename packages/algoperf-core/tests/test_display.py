@@ -129,13 +129,14 @@ def test_retried_trial_is_not_done_until_it_ends_again(trial_dirs):
 
 def test_progress_file_holds_the_last_state_when_the_trial_ends(tmp_path):
     path = tmp_path / "progress.json"
-    with ProgressFile(
-        path, replace(SNAPSHOT, global_step=0, value=None), lambda: False
-    ) as progress:
+    clock = FakeClock()
+    start = replace(SNAPSHOT, global_step=0, value=None)
+    with ProgressFile(path, start, lambda: False, now=clock) as progress:
+        clock.advance(3.0)
         progress.after_step(1, 0.5)
         progress.after_evaluation({"validation/accuracy": 0.25, "train/accuracy": 0.75})
         progress.after_step(2, 0.75)
-    expected = replace(SNAPSHOT, global_step=2, submission_s=0.75, value=0.25)
+    expected = replace(SNAPSHOT, global_step=2, submission_s=0.75, value=0.25, wall_s=3.0)
     assert read_snapshot(path) == expected
 
 
