@@ -21,6 +21,7 @@ from algoperf_core.registry import workload_provider
 from algoperf_core.seeds import derive_seed
 from algoperf_core.sources import SubmissionSource, find_submission
 from algoperf_core.spec import Framework
+from algoperf_core.trackers.catalogue import check_trackers
 from algoperf_core.trial import EXIT_BAD_INPUT
 from algoperf_core.trial_spec import (
     CONSOLE_FILE,
@@ -37,8 +38,8 @@ from algoperf_scoring import Benchmark, Ruleset, load_benchmark
 from algoperf_scoring.files import write_text_atomic
 
 POLL_S = 0.2
-# Paths may differ when a campaign is continued from another folder or another machine.
-PATH_FIELDS = {"submission", "search_space", "data_dir", "imagenet_v2_data_dir"}
+# Paths may differ when a campaign is continued from another folder or another machine, and so may trackers.
+PATH_FIELDS = {"submission", "search_space", "data_dir", "imagenet_v2_data_dir", "trackers"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Campaign:
         max_global_steps: Step limit of every trial.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         retry_crashed: Whether to run trials again that crashed or ran out of memory.
+        trackers: Names of the trackers that every trial has.
+        profile: Whether to trace a few steps of every trial; none of them counts.
     """
 
     benchmark: Benchmark
@@ -76,6 +79,8 @@ class Campaign:
     max_global_steps: int | None = None
     imagenet_v2_data_dir: Path | None = None
     retry_crashed: bool = False
+    trackers: tuple[str, ...] = ()
+    profile: bool = False
 
     def expand(self) -> list[TrialSpec]:
         """All trials of the campaign, study by study, so that an unfinished campaign is worth scoring.
@@ -83,6 +88,7 @@ class Campaign:
         Raises:
             AlgoperfError: A submission, workload or search space is missing or malformed.
         """
+        check_trackers(self.trackers)
         sources = [find_submission(reference) for reference in self.submissions]
         names = [source.name for source in sources]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -135,6 +141,8 @@ class Campaign:
                         data_dir=str(self.data_dir.absolute()),
                         imagenet_v2_data_dir=_optional(self.imagenet_v2_data_dir),
                         max_global_steps=self.max_global_steps,
+                        trackers=list(self.trackers),
+                        profile=self.profile,
                     )
 
     def _points(

@@ -15,6 +15,12 @@ from types import FrameType
 from algoperf_core import __version__
 from algoperf_core.errors import CampaignError
 from algoperf_core.spec import Framework
+from algoperf_core.watching_options import (
+    add_watching_options,
+    chosen_trackers,
+    describe_traces,
+    with_profile_defaults,
+)
 from algoperf_scoring import AlgoperfError, load_benchmark
 
 EXIT_BAD_INPUT = 2
@@ -118,6 +124,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="write the performance profiles as PNG, SVG or PDF",
     )
     add("--json", type=Path, metavar="FILE", help="write the leaderboard for machines")
+    add_watching_options(run)
     run.set_defaults(command=_run)
 
 
@@ -149,13 +156,14 @@ def _run(options: argparse.Namespace) -> int:
     from algoperf_core.display import CampaignDisplay
     from algoperf_core.executors import LocalExecutor
 
+    options = with_profile_defaults(options)
     _check_outputs(options)
     benchmark = load_benchmark(options.benchmark)
     campaign = Campaign(
         benchmark=benchmark,
         ruleset=benchmark.ruleset(options.ruleset).name,
         submissions=tuple(options.submissions),
-        runs=options.runs or Path("runs") / benchmark.name,
+        runs=options.runs or Path("runs") / (benchmark.name + "-profile" * options.profile),
         data_dir=options.data_dir or default_data_dir(),
         framework=options.framework,
         search_space=options.tuning_search_space,
@@ -166,11 +174,14 @@ def _run(options: argparse.Namespace) -> int:
         max_global_steps=options.max_steps,
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
         retry_crashed=options.retry_crashed,
+        trackers=chosen_trackers(options),
+        profile=options.profile,
     )
     # A terminated campaign stops its trials as an interrupted one does.
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(stderr=False)
-    trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
+    specs = campaign.expand()
+    trial_dirs = [spec.directory(campaign.runs) for spec in specs]
     console.print(
         f"{benchmark.name}: {_counted(len(trial_dirs), 'trial')} of "
         f"{_counted(len(campaign.submissions), 'submission')}, logs in {campaign.runs}",
@@ -179,7 +190,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     with CampaignDisplay(trial_dirs, console) as display:
         complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
-    scored = _show_leaderboard(options, campaign.runs)
+    if options.profile:
+        print(*describe_traces(specs, campaign.runs), sep="\n")  # noqa: T201
+        scored = 0
+    else:
+        scored = _show_leaderboard(options, campaign.runs)
     return scored or (0 if complete else EXIT_UNFINISHED)
 
 

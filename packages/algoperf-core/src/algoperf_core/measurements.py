@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from algoperf_core.errors import SubmissionError
 from algoperf_scoring.files import write_text_atomic
+from algoperf_scoring.logs import UNSCORED_FILE
 
 
 class CsvTable:
@@ -59,10 +60,21 @@ class Measurements:
 
     Args:
         trial_dir: Folder of the trial; it exists.
+        on_rows: Is given the rows of `measurements.csv` once they are written.
+        scored: Whether the trial counts; the evaluations of one that does not go to
+            `unscored_eval_measurements.csv`, which no scorer reads.
     """
 
-    def __init__(self, trial_dir: Path) -> None:
-        self._evaluations = CsvTable(trial_dir / "eval_measurements.csv")
+    def __init__(
+        self,
+        trial_dir: Path,
+        on_rows: Callable[[Sequence[Mapping[str, Any]]], None] = lambda rows: None,
+        *,
+        scored: bool = True,
+    ) -> None:
+        self._on_rows = on_rows
+        evaluations = "eval_measurements.csv" if scored else UNSCORED_FILE
+        self._evaluations = CsvTable(trial_dir / evaluations)
         self._all = CsvTable(trial_dir / "measurements.csv")
         self._pending: list[dict[str, Any]] = []
 
@@ -94,6 +106,7 @@ class Measurements:
         ]
         self._pending.clear()
         self._all.append(rows)
+        self._on_rows(rows)
 
 
 def _snapshot(value: Any) -> Any:

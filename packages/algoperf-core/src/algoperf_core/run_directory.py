@@ -98,4 +98,5 @@ def flags(trial_dir: Path, spec: TrialSpec, trials: int) -> dict[str, Any]:
         "save_checkpoints": False,
         "resume_last_run": None,
         "overwrite": True,
+        "profile": spec.profile,
     } | {"algoperf." + name: value for name, value in asdict(spec).items()}

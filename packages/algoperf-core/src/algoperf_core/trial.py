@@ -21,10 +21,13 @@ from algoperf_core.backends import Backend, load_backend
 from algoperf_core.ledger import Account
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.profiling import watcher
 from algoperf_core.progress import ProgressFile, Snapshot
 from algoperf_core.registry import workload_provider
 from algoperf_core.run_directory import clear_unfinished, describe_trial
 from algoperf_core.sources import find_submission, load
+from algoperf_core.trackers.of_trial import trackers_of_trial
+from algoperf_core.trackers.process import Trackers
 from algoperf_core.training import TrainingRun, TrialPlan
 from algoperf_core.trial_spec import (
     OUTCOME_FILE,
@@ -100,15 +103,32 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
         return finished
     spec = read_spec(trial_dir)
     benchmark = load_benchmark(benchmark_file(trial_dir))
+    with trackers_of_trial(trial_dir, spec, benchmark) as trackers:
+        return _run(trial_dir, spec, benchmark, trackers, orphaned)
+
+
+def _run(
+    trial_dir: Path,
+    spec: TrialSpec,
+    benchmark: Benchmark,
+    trackers: Trackers,
+    orphaned: Callable[[], bool],
+) -> TrialResult:
     clear_unfinished(trial_dir)
     backend = load_backend(spec.framework)
     plan = _plan(spec, benchmark)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend)
-    measurements = Measurements(trial_dir)
+    measurements = Measurements(trial_dir, trackers.log, scored=not spec.profile)
     goal = plan.workload.goal
-    start = Snapshot(0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target)
-    with ProgressFile(trial_dir / PROGRESS_FILE, start, orphaned) as progress:
-        run = TrainingRun(plan, backend, measurements, progress, now=time.perf_counter)
+    start = Snapshot(
+        0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target, goal.direction
+    )
+    trackers.wait_until_started()
+    with (
+        ProgressFile(trial_dir / PROGRESS_FILE, start, orphaned) as progress,
+        watcher(progress, trial_dir, backend, profile=spec.profile) as watching,
+    ):
+        run = TrainingRun(plan, backend, measurements, watching, now=time.perf_counter)
         with OutcomeRecord(trial_dir, run, measurements, backend) as record:
             result = run.run()
             record.write(result)

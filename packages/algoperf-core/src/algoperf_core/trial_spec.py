@@ -7,7 +7,7 @@ benchmark is `RUNS/<submission>/benchmark.toml`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -43,6 +43,8 @@ class TrialSpec:
         data_dir: Where prepared datasets are.
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         max_global_steps: Step limit; None for none.
+        trackers: Names of the trackers that are told of it.
+        profile: Whether a few steps are traced; the trial then does not count.
     """
 
     benchmark: str
@@ -61,6 +63,8 @@ class TrialSpec:
     data_dir: str
     imagenet_v2_data_dir: str | None = None
     max_global_steps: int | None = None
+    trackers: list[str] = field(default_factory=list)
+    profile: bool = False
 
     def directory(self, runs: Path) -> Path:
         """Folder of the trial below the folder of the runs."""
@@ -93,7 +97,7 @@ def read_spec(trial_dir: Path) -> TrialSpec:
     """
     path = trial_dir / SPEC_FILE
     data = _read_json(path)
-    names = {field.name for field in fields(TrialSpec)}
+    names = {part.name for part in fields(TrialSpec)}
     if data.keys() != names:
         odd = ", ".join(sorted(data.keys() ^ names))
         raise CampaignError(
