@@ -16,6 +16,7 @@ from algoperf_core import __version__
 from algoperf_core.errors import CampaignError
 from algoperf_core.spec import Framework
 from algoperf_core.watching_options import (
+    add_status_command,
     add_watching_options,
     chosen_trackers,
     describe_traces,
@@ -56,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run submissions on a benchmark and score them"))
+    add_status_command(
+        commands.add_parser("status", help="show how the trials in a folder of runs stand")
+    )
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )

@@ -1,4 +1,4 @@
-"""Options of `algoperf run` that decide who watches: trackers and profiles."""
+"""Options for watching: those of `algoperf run` for trackers and profiles, and those of `algoperf status`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from algoperf_core.profiling_plan import PROFILE_FOLDER, TRACED_STEPS, WARM_UP_STEPS
 from algoperf_core.trackers.catalogue import TENSORBOARD, is_available
 from algoperf_core.trial_spec import TrialSpec
+from algoperf_core.trial_status import STALE_AFTER_S
+
+WATCH_PERIOD_S = 2.0
 
 
 def add_watching_options(run: argparse.ArgumentParser) -> None:
@@ -58,3 +61,28 @@ def describe_traces(specs: list[TrialSpec], runs: Path) -> list[str]:
         folder = spec.directory(runs) / PROFILE_FOLDER
         lines.append(f"{spec.label()}: {folder if folder.is_dir() else 'no trace'}")
     return lines
+
+
+def add_status_command(status: argparse.ArgumentParser) -> None:
+    """Adds the options of `algoperf status`."""
+    status.add_argument("runs", type=Path, metavar="RUNS", help="folder of the runs")
+    status.add_argument("--json", action="store_true", help="print JSON, with every trial")
+    status.add_argument(
+        "--watch",
+        action="store_true",
+        help=f"show it anew every {WATCH_PERIOD_S:g} s until all is done",
+    )
+    status.add_argument(
+        "--stale-after",
+        type=float,
+        default=STALE_AFTER_S,
+        metavar="SECONDS",
+        help="take a trial without a sign of life for so long for dead (default: %(default)g)",
+    )
+    status.set_defaults(command=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from algoperf_core.status_display import run_status
+
+    return run_status(options)
