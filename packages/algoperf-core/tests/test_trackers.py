@@ -74,6 +74,11 @@ def has_ended(pid):
         return True
 
 
+def eventually(condition):
+    """Whether something comes true within seconds; signals take a moment to arrive."""
+    return any(condition() or time.sleep(0.05) for _ in range(200))
+
+
 def test_tracker_is_told_of_start_rows_and_end(facts, notebook):
     track(facts, [EVALUATION])
     assert notebook() == [
@@ -100,6 +105,11 @@ def test_time_of_scalars_is_interpolated_between_evaluations(facts, notebook):
     track(facts, [EVALUATION], [*scalars, later])
     times = [(step, seconds) for name, _, step, seconds in notebook()[1:-1] if name == "log"]
     assert times == [(1, 1.0), (0, 1.0), (2, 2.0), (5, 5.0), (5, 5.0)]
+
+
+def test_rows_without_a_time_have_that_of_the_last_evaluation(facts, notebook):
+    track(facts, [], [EVALUATION], [{"loss": 1.0, "global_step": 9}])
+    assert notebook()[2] == ["log", {"loss": 1.0}, 9, 1.0]
 
 
 def test_not_a_number_arrives_and_text_is_left_out(facts, notebook):
@@ -146,9 +156,9 @@ def test_what_a_tracker_prints_is_no_answer_and_goes_to_its_log(facts, tmp_path,
 def test_tracker_is_stopped_while_the_submission_trains(facts, pid):
     with Trackers(["notebook"], facts, {}, lambda: RESULT, SHORT) as trackers:
         trackers.wait_until_started()
-        assert psutil.Process(pid()).status() == psutil.STATUS_STOPPED
+        assert eventually(lambda: psutil.Process(pid()).status() == psutil.STATUS_STOPPED)
         trackers.log([EVALUATION])
-        assert psutil.Process(pid()).status() == psutil.STATUS_STOPPED
+        assert eventually(lambda: psutil.Process(pid()).status() == psutil.STATUS_STOPPED)
     assert has_ended(pid())
 
 
@@ -197,11 +207,7 @@ def test_killed_trial_leaves_no_tracker_behind(facts, pid):
     command = [sys.executable, "-c", KILLED_TRIAL, json.dumps(asdict(facts))]
     trial = subprocess.run(command, start_new_session=True)
     assert trial.returncode == -signal.SIGKILL
-    patience = 200
-    while not has_ended(pid()) and patience:
-        time.sleep(0.05)
-        patience -= 1
-    assert has_ended(pid())
+    assert eventually(lambda: has_ended(pid()))
 
 
 def test_unknown_tracker_suggests_the_nearest(plugin):

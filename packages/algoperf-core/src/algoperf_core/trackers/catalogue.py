@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from algoperf_core.errors import CampaignError
-from algoperf_core.registry import installed
+from algoperf_core.registry import Listed, installed
 from algoperf_core.trackers import Tracker
 from algoperf_scoring import unknown_name
 
@@ -25,12 +25,14 @@ class BuiltIn:
         attribute: Its class.
         any_of: Modules of which one must be installed.
         install: What to install.
+        summary: One line on it.
     """
 
     module: str
     attribute: str
     any_of: tuple[str, ...]
     install: str
+    summary: str
 
 
 _FOLDER = "algoperf_core.trackers"
@@ -40,9 +42,22 @@ BUILT_IN = {
         "TensorBoardTracker",
         ("tensorboardX", "tensorboard"),
         "algoperf-core[tensorboard]",
+        "TensorBoard; always on where tensorboardX or tensorboard is installed.",
     ),
-    "wandb": BuiltIn(f"{_FOLDER}.wandb", "WandbTracker", ("wandb",), "algoperf-core[wandb]"),
-    "mlflow": BuiltIn(f"{_FOLDER}.mlflow", "MlflowTracker", ("mlflow",), "algoperf-core[mlflow]"),
+    "wandb": BuiltIn(
+        f"{_FOLDER}.wandb",
+        "WandbTracker",
+        ("wandb",),
+        "algoperf-core[wandb]",
+        "Weights & Biases, with --track wandb.",
+    ),
+    "mlflow": BuiltIn(
+        f"{_FOLDER}.mlflow",
+        "MlflowTracker",
+        ("mlflow",),
+        "algoperf-core[mlflow]",
+        "MLflow, with --track mlflow.",
+    ),
 }
 
 
@@ -62,6 +77,21 @@ def check_trackers(names: Iterable[str]) -> None:
         if not is_available(name):
             install = BUILT_IN[name].install
             raise CampaignError(f'tracker {name!r} is not installed: pip install "{install}"')
+
+
+def list_trackers() -> list[Listed]:
+    """Built-in trackers, and those of installed packages with the first line of their docstring."""
+    built_in = [
+        Listed(name, "algoperf-core", tracker.summary) for name, tracker in BUILT_IN.items()
+    ]
+    return built_in + [
+        Listed(
+            name,
+            entry.dist.name if entry.dist else entry.value,
+            (entry.load().__doc__ or "").strip().partition("\n")[0],
+        )
+        for name, entry in installed(TRACKERS).items()
+    ]
 
 
 def is_available(name: str) -> bool:

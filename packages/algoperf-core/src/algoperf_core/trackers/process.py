@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -129,8 +130,9 @@ class TrackerProcess:
         """Ends the process, which may take some time to do so by itself."""
         if self._process is not None:
             self._end(self._process, patience_s)
-        if self._log_file.exists() and self._log_file.stat().st_size == 0:
-            self._log_file.unlink()
+        with suppress(OSError):
+            if self._log_file.stat().st_size == 0:
+                self._log_file.unlink()
 
     def switch_off(self, reason: str) -> None:
         """Ends the process at once and warns."""
@@ -175,12 +177,16 @@ class TrackerProcess:
             self.switch_off(f"failed: {self._last_line()}")
 
     def _last_line(self) -> str:
-        text = self._log_file.read_text(encoding="utf-8", errors="replace").strip()
+        try:
+            text = self._log_file.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError as error:
+            text = str(error)
         return text.rpartition("\n")[2] or "it ended without a word"
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+            with suppress(ProcessLookupError, PermissionError):  # it has just ended
+                os.killpg(self._process.pid, number)
 
     def _end(self, process: subprocess.Popen[bytes], patience_s: float) -> None:
         self._process = None
@@ -258,9 +264,12 @@ class Trackers:
         """Hands rows of `measurements.csv` over; to be called while the logging account is open.
 
         Args:
-            rows: Rows in order; the last one is an evaluation, or the final row.
+            rows: Rows in order; the last one says the submission time so far as its `score`, where it is an
+                evaluation or the final row.
         """
-        message = {"rows": self._timed(rows)} if self._all else {}
+        if not self._all or not rows:
+            return
+        message = {"rows": self._timed(rows)}
         for tracker in self._all:
             tracker.send(message)
             tracker.wake()
@@ -279,7 +288,7 @@ class Trackers:
     def _timed(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows with their submission time, and without what is no number."""
         before_step, before_s = self._step_and_time
-        last_step, last_s = rows[-1]["global_step"], rows[-1]["score"]
+        last_step, last_s = rows[-1]["global_step"], rows[-1].get("score", before_s)
         per_step_s = (last_s - before_s) / max(last_step - before_step, 1)
         self._step_and_time = last_step, last_s
         timed = []
