@@ -28,6 +28,11 @@ def test_package_of_a_third_party_appears_by_being_installed(plugin):
         "package": "toy-plugin",
         "summary": "Least squares, in seconds.",
     } in listed["benchmarks"]
+    assert {
+        "name": "notebook",
+        "package": "toy-plugin",
+        "summary": "Appends every call to `notebook.jsonl` in the trial's folder.",
+    } in listed["trackers"]
 
 
 def test_unknown_workload_suggests_the_nearest(plugin):
@@ -46,7 +51,7 @@ def test_list_prints_a_line_for_each(plugin, capsys):
 def test_list_as_json_names_name_and_package(plugin, capsys):
     assert main(["list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert list(listed) == ["benchmarks", "workloads", "submissions"]
+    assert list(listed) == ["benchmarks", "workloads", "submissions", "trackers"]
     assert all({"name", "package"} <= entry.keys() for group in listed.values() for entry in group)
 
 

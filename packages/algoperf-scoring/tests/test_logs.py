@@ -14,7 +14,7 @@ from algoperf_scoring import (
     read_logs,
     score_logs,
 )
-from algoperf_scoring.logs import submissions_in
+from algoperf_scoring.logs import UNSCORED_FILE, submissions_in
 
 ROWS = [(10.0, 0.5), (20.0, 0.95)]
 
@@ -84,6 +84,20 @@ def test_a_trial_without_measurements_is_noted_and_not_there(tree, benchmark_sma
         "trial without eval_measurements.csv: sub/study_1/digits_jax/trial_1",
     ]
     assert logs.folders == {"sub": {"digits": 3}}
+
+
+def test_a_trial_marked_as_unscored_is_noted_and_not_there(tree, benchmark_small):
+    tree.trial("sub/study_0/digits_jax/trial_1", ROWS)
+    for place in ("sub/study_0/digits_jax/trial_2", "sub/study_0/spare_jax/trial_1"):
+        path = tree.trial(place, ROWS)
+        path.rename(path.with_name(UNSCORED_FILE))
+    logs = read_logs(tree.root, benchmark_small)
+    assert paths(logs) == {("sub", "digits", "study_0", 1)}
+    message = "trial marked as unscored, for example profiled, left out"
+    assert [text for text in messages(logs) if text.startswith(message)] == [
+        f"{message}: sub/study_0/digits_jax/trial_2",
+        f"{message}: sub/study_0/spare_jax/trial_1",
+    ]
 
 
 def test_a_file_without_header_is_noted_and_not_there(tree, benchmark_small):

@@ -25,6 +25,7 @@ from algoperf_core.seeds import derive_seed
 from algoperf_core.sources import SubmissionSource, find_submission
 from algoperf_core.spec import Framework
 from algoperf_core.submission_copy import COPY_FILE, COPY_FOLDER, pack, unpack, write_copy
+from algoperf_core.trackers.catalogue import check_trackers
 from algoperf_core.trial import EXIT_BAD_INPUT
 from algoperf_core.trial_spec import (
     BENCHMARK_FILE,
@@ -52,6 +53,7 @@ FREE_FIELDS = {
     "data_dir",
     "imagenet_v2_data_dir",
     "checkpoint_period_s",
+    "trackers",
 }
 
 
@@ -77,6 +79,8 @@ class Campaign:
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         retry_crashed: Whether to run trials again that crashed or ran out of memory.
         checkpoint_period_s: Seconds between two checkpoints of a trial; 0: every evaluation; None: never.
+        trackers: Names of the trackers that every trial has.
+        profile: Whether to trace a few steps of every trial; none of them counts.
     """
 
     benchmark: Benchmark
@@ -95,6 +99,8 @@ class Campaign:
     imagenet_v2_data_dir: Path | None = None
     retry_crashed: bool = False
     checkpoint_period_s: float | None = 300.0
+    trackers: tuple[str, ...] = ()
+    profile: bool = False
 
     def expand(self) -> list[TrialSpec]:
         """All trials of the campaign, study by study, so that an unfinished campaign is worth scoring.
@@ -102,6 +108,7 @@ class Campaign:
         Raises:
             AlgoperfError: A submission, workload or search space is missing or malformed.
         """
+        check_trackers(self.trackers)
         sources = [find_submission(reference) for reference in self.submissions]
         names = [source.name for source in sources]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -160,6 +167,8 @@ class Campaign:
                         imagenet_v2_data_dir=_optional(self.imagenet_v2_data_dir),
                         max_global_steps=self.max_global_steps,
                         checkpoint_period_s=self.checkpoint_period_s,
+                        trackers=list(self.trackers),
+                        profile=self.profile,
                     )
 
     def _trials(self, ruleset: Ruleset) -> Sequence[int]:

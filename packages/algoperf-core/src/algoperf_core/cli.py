@@ -19,6 +19,13 @@ from algoperf_core.arguments import framework as _framework
 from algoperf_core.arguments import period as _period
 from algoperf_core.errors import CampaignError
 from algoperf_core.planning_commands import add_planning_commands
+from algoperf_core.watching_options import (
+    add_status_command,
+    add_watching_options,
+    chosen_trackers,
+    describe_traces,
+    with_profile_defaults,
+)
 from algoperf_scoring import AlgoperfError, load_benchmark
 
 EXIT_BAD_INPUT = 2
@@ -50,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run submissions on a benchmark and score them"))
     _add_new(commands.add_parser("new", help="write a submission to begin with"))
+    add_status_command(
+        commands.add_parser("status", help="show how the trials in a folder of runs stand")
+    )
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )
@@ -125,6 +135,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         help="write the performance profiles as PNG, SVG or PDF",
     )
     add("--json", type=Path, metavar="FILE", help="write the leaderboard for machines")
+    add_watching_options(run)
     run.set_defaults(command=_run)
 
 
@@ -193,13 +204,14 @@ def _run(options: argparse.Namespace) -> int:
         raise CampaignError(
             "a run needs SUBMISSION and --benchmark, or --from TRIAL_DIR; algoperf list shows what is there"
         )
+    options = with_profile_defaults(options)
     _check_outputs(options)
     benchmark = load_benchmark(options.benchmark)
     campaign = Campaign(
         benchmark=benchmark,
         ruleset=benchmark.ruleset(options.ruleset).name,
         submissions=tuple(options.submissions),
-        runs=options.runs or Path("runs") / benchmark.name,
+        runs=options.runs or Path("runs") / (benchmark.name + "-profile" * options.profile),
         data_dir=options.data_dir or default_data_dir(),
         framework=options.framework,
         search_space=options.tuning_search_space,
@@ -212,9 +224,12 @@ def _run(options: argparse.Namespace) -> int:
         imagenet_v2_data_dir=options.imagenet_v2_data_dir,
         retry_crashed=options.retry_crashed,
         checkpoint_period_s=options.checkpoint_period,
+        trackers=chosen_trackers(options),
+        profile=options.profile,
     )
     console = Console(stderr=False)
-    trial_dirs = [spec.directory(campaign.runs) for spec in campaign.expand()]
+    specs = campaign.expand()
+    trial_dirs = [spec.directory(campaign.runs) for spec in specs]
     console.print(
         f"{benchmark.name}: {_counted(len(trial_dirs), 'trial')} of "
         f"{_counted(len(campaign.submissions), 'submission')}, logs in {campaign.runs}",
@@ -223,7 +238,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     with CampaignDisplay(trial_dirs, console) as display:
         complete = run_campaign(campaign, LocalExecutor(options.jobs), display)
-    scored = _show_leaderboard(options, campaign.runs)
+    if options.profile:
+        print(*describe_traces(specs, campaign.runs), sep="\n")  # noqa: T201
+        scored = 0
+    else:
+        scored = _show_leaderboard(options, campaign.runs)
     return scored or (0 if complete else EXIT_UNFINISHED)
 
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from algoperf_core.durable import append_durable, write_durable
 from algoperf_core.errors import SubmissionError
+from algoperf_scoring.logs import UNSCORED_FILE
 
 EVALUATIONS_FILE = "eval_measurements.csv"
 MEASUREMENTS_FILE = "measurements.csv"
-FILES = (EVALUATIONS_FILE, MEASUREMENTS_FILE)
+FILES = (EVALUATIONS_FILE, MEASUREMENTS_FILE, UNSCORED_FILE)
 
 
 class CsvTable:
@@ -77,10 +78,21 @@ class Measurements:
     Args:
         trial_dir: Folder of the trial; it exists. Measurements that are there already are continued.
         preemption_count: How often the trial was interrupted before.
+        on_rows: Is given the rows of `measurements.csv` once they are written.
+        scored: Whether the trial counts; the evaluations of one that does not go to
+            `unscored_eval_measurements.csv`, which no scorer reads.
     """
 
-    def __init__(self, trial_dir: Path, preemption_count: int = 0) -> None:
-        self._evaluations = CsvTable(trial_dir / EVALUATIONS_FILE)
+    def __init__(
+        self,
+        trial_dir: Path,
+        preemption_count: int = 0,
+        on_rows: Callable[[Sequence[Mapping[str, Any]]], None] = lambda rows: None,
+        *,
+        scored: bool = True,
+    ) -> None:
+        self._on_rows = on_rows
+        self._evaluations = CsvTable(trial_dir / (EVALUATIONS_FILE if scored else UNSCORED_FILE))
         self._all = CsvTable(trial_dir / MEASUREMENTS_FILE)
         self._preemption_count = preemption_count
         self._pending: list[dict[str, Any]] = []
@@ -117,6 +129,7 @@ class Measurements:
         ]
         self._pending.clear()
         self._all.append(rows)
+        self._on_rows(rows)
 
 
 def _snapshot(value: Any) -> Any:

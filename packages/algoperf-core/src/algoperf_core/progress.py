@@ -6,12 +6,14 @@ The training loop only sets numbers; a slow disk never holds it up.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -32,6 +34,9 @@ class Snapshot:
         metric: Name of the target metric.
         value: Its validation value at the last evaluation; None before the first.
         target: Its validation target.
+        direction: `minimize` or `maximize`; None if that is not known.
+        best: The best value so far; None before the first finite one.
+        wall_s: Wall-clock seconds since the trial began to set up.
     """
 
     global_step: int
@@ -40,6 +45,25 @@ class Snapshot:
     metric: str
     value: float | None
     target: float
+    direction: str | None = None
+    best: float | None = None
+    wall_s: float = 0.0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the best value meets the target; equal counts."""
+        return self.best is not None and self._better_or_equal(self.best, self.target)
+
+    def better(self, value: float | None) -> float | None:
+        """The better of the best value so far and a new one; without a direction, neither."""
+        if value is None or not math.isfinite(value) or self.direction is None:
+            return self.best
+        if self.best is None or self._better_or_equal(value, self.best):
+            return value
+        return self.best
+
+    def _better_or_equal(self, value: float, other: float) -> bool:
+        return value <= other if self.direction == "minimize" else value >= other
 
 
 class ProgressFile:
@@ -49,15 +73,23 @@ class ProgressFile:
         path: File to keep up to date.
         start: The first snapshot, which names budget, metric and target.
         orphaned: Tells whether nobody waits for this trial any more; it then ends itself.
+        now: Monotonic clock, in seconds.
     """
 
-    def __init__(self, path: Path, start: Snapshot, orphaned: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: Snapshot,
+        orphaned: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
-        self._start = start
+        self._start = self._evaluated = start
         self._orphaned = orphaned
+        self._now = now
+        self._began_at = now()
         self._step = 0
         self._submission_s = 0.0
-        self._value: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
 
@@ -67,13 +99,16 @@ class ProgressFile:
 
     def after_evaluation(self, metrics: Mapping[str, float]) -> None:
         """Takes note of an evaluation."""
-        self._value = metrics.get(f"validation/{self._start.metric}")
+        value = metrics.get(f"validation/{self._start.metric}")
+        self._evaluated = replace(self._evaluated, value=value, best=self._evaluated.better(value))
 
     def snapshot(self) -> Snapshot:
         """Where the trial is now."""
-        start = self._start
-        return Snapshot(
-            self._step, self._submission_s, start.budget_s, start.metric, self._value, start.target
+        return replace(
+            self._evaluated,
+            global_step=self._step,
+            submission_s=self._submission_s,
+            wall_s=self._now() - self._began_at,
         )
 
     def __enter__(self) -> ProgressFile:
@@ -103,8 +138,30 @@ class ProgressFile:
 
 
 def read_snapshot(path: Path) -> Snapshot | None:
-    """The last snapshot of a trial; None before its first, or if a power failure damaged it."""
+    """The last snapshot of a trial; None before its first, and for a file that is damaged."""
     try:
-        return Snapshot(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError, TypeError):
+        return parse_snapshot(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+
+
+def parse_snapshot(text: str) -> Snapshot:
+    """Reads a snapshot, also one of another version: what this one does not know is left out.
+
+    Raises:
+        ValueError: It is no snapshot; says why.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("not a JSON object")
+    known = {field.name: data[field.name] for field in fields(Snapshot) if field.name in data}
+    for name in NUMBERS:
+        if not isinstance(known.get(name, 0.0), int | float):
+            raise ValueError(f"{name} is {known[name]!r}, not a number")
+    try:
+        return Snapshot(**known)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+NUMBERS = ("global_step", "submission_s", "budget_s", "target", "wall_s")

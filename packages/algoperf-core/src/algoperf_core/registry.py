@@ -86,10 +86,13 @@ def list_benchmarks() -> list[Listed]:
 
 
 def catalogue() -> dict[str, list[dict[str, str]]]:
-    """Everything installed, as JSON-able data: `benchmarks`, `workloads`, `submissions`."""
+    """Everything installed, as JSON-able data: `benchmarks`, `workloads`, `submissions`, `trackers`."""
+    from algoperf_core.trackers.catalogue import list_trackers
+
     groups = {
         "benchmarks": list_benchmarks(),
         "workloads": list_workloads(),
         "submissions": list_submissions(),
+        "trackers": list_trackers(),
     }
     return {group: [asdict(entry) for entry in entries] for group, entries in groups.items()}

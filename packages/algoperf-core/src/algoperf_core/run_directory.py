@@ -89,4 +89,5 @@ def flags(trial_dir: Path, spec: TrialSpec, trials: int) -> dict[str, Any]:
         "save_checkpoints": spec.checkpoint_period_s is not None,
         "resume_last_run": None,
         "overwrite": True,
+        "profile": spec.profile,
     } | {"algoperf." + name: value for name, value in asdict(spec).items()}

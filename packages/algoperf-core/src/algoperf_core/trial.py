@@ -25,11 +25,14 @@ from algoperf_core.errors import RecordError
 from algoperf_core.ledger import Account, Ledger, Phase
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.profiling import watcher
 from algoperf_core.progress import ProgressFile, Snapshot
 from algoperf_core.registry import workload_provider
 from algoperf_core.resumption import resume
 from algoperf_core.run_directory import describe_trial
 from algoperf_core.sources import find_submission, load
+from algoperf_core.trackers.of_trial import trackers_of_trial
+from algoperf_core.trackers.process import Trackers
 from algoperf_core.training import TrainingRun, TrialPlan
 from algoperf_core.trial_checkpoints import TrialCheckpoints
 from algoperf_core.trial_spec import (
@@ -153,21 +156,37 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
     ledger = Ledger(time.perf_counter)
     spec = read_spec(trial_dir)
     benchmark = load_benchmark(benchmark_file(trial_dir))
+    with trackers_of_trial(trial_dir, spec, benchmark) as trackers:
+        return _run(trial_dir, spec, benchmark, trackers, orphaned, ledger)
+
+
+def _run(
+    trial_dir: Path,
+    spec: TrialSpec,
+    benchmark: Benchmark,
+    trackers: Trackers,
+    orphaned: Callable[[], bool],
+    ledger: Ledger,
+) -> TrialResult:
     start = resume(trial_dir)
     preemptions = len(start.interruptions)
     backend = load_backend(spec.framework)
     plan = _plan(spec, benchmark)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
-    measurements = Measurements(trial_dir, preemptions)
+    measurements = Measurements(trial_dir, preemptions, trackers.log, scored=not spec.profile)
     checkpoints = TrialCheckpoints(
         trial_dir, spec.framework, spec.checkpoint_period_s, start.checkpoint
     )
-    with ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned) as progress:
+    trackers.wait_until_started()
+    with (
+        ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned) as progress,
+        watcher(progress, trial_dir, backend, profile=spec.profile) as watching,
+    ):
         run = TrainingRun(
             plan,
             backend,
             measurements,
-            progress,
+            watching,
             time.perf_counter,
             ledger=ledger,
             checkpoints=checkpoints,
@@ -181,7 +200,9 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
 
 def _first_snapshot(plan: TrialPlan) -> Snapshot:
     goal = plan.workload.goal
-    return Snapshot(0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target)
+    return Snapshot(
+        0, 0.0, plan.budget_s, goal.metric, None, goal.validation_target, goal.direction
+    )
 
 
 def _plan(spec: TrialSpec, benchmark: Benchmark) -> TrialPlan:

@@ -7,7 +7,7 @@ benchmark is `RUNS/<submission>/benchmark.toml`.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -45,6 +45,8 @@ class TrialSpec:
         imagenet_v2_data_dir: Where the test split of ImageNet is, if not in `data_dir`.
         max_global_steps: Step limit; None for none.
         checkpoint_period_s: Seconds between two checkpoints; 0 saves one after every evaluation, None never.
+        trackers: Names of the trackers that are told of it.
+        profile: Whether a few steps are traced; the trial then does not count.
     """
 
     benchmark: str
@@ -64,6 +66,8 @@ class TrialSpec:
     imagenet_v2_data_dir: str | None = None
     max_global_steps: int | None = None
     checkpoint_period_s: float | None = 300.0
+    trackers: list[str] = field(default_factory=list)
+    profile: bool = False
 
     def directory(self, runs: Path) -> Path:
         """Folder of the trial below the folder of the runs."""
@@ -102,8 +106,12 @@ def read_spec(trial_dir: Path) -> TrialSpec:
     """
     path = trial_dir / SPEC_FILE
     data = _read_json(path)
-    names = {field.name for field in fields(TrialSpec)}
-    needed = {field.name for field in fields(TrialSpec) if field.default is MISSING}
+    names = {part.name for part in fields(TrialSpec)}
+    needed = {
+        part.name
+        for part in fields(TrialSpec)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
     if not needed <= data.keys() <= names:
         odd = ", ".join(sorted(needed - data.keys() | data.keys() - names))
         raise CampaignError(

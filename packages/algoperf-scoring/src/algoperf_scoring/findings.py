@@ -35,6 +35,11 @@ _KINDS: dict[str, Kind] = {
         "trial without eval_measurements.csv",
         "trials without eval_measurements.csv",
     ),
+    "unscored": Kind(
+        "warning",
+        "trial marked as unscored, for example profiled, left out",
+        "trials marked as unscored, for example profiled, left out",
+    ),
     "no_header": Kind(
         "warning",
         "trial whose eval_measurements.csv has no complete header",

@@ -29,6 +29,8 @@ from algoperf_scoring.measurements import read_bytes, read_measurements
 from algoperf_scoring.names import unknown_name
 
 MEASUREMENTS_FILE = "eval_measurements.csv"
+# Where a runner puts the evaluations of a trial that must not count.
+UNSCORED_FILE = "unscored_eval_measurements.csv"
 BENCHMARK_FILE = "benchmark.toml"
 
 Roots = Path | str | Iterable[Path | str]
@@ -282,7 +284,7 @@ class _SubmissionReader:
         self._not_scored.setdefault(workload, set()).add(study)
         for _, trial in trials:
             if not os.path.exists(f"{trial.path}/{MEASUREMENTS_FILE}"):
-                self._note("no_measurements_file", workload, study, folder.name, trial.name)
+                self._note_without_measurements(trial, workload, study, folder.name, trial.name)
 
     def _check_framework(self, workload: str, framework: str, folder: Folder) -> None:
         earlier = self._frameworks.setdefault(workload, framework)
@@ -307,7 +309,7 @@ class _SubmissionReader:
                 metric_column=f"validation/{self.benchmark.workload(workload).metric}",
             )
         except FileNotFoundError:
-            self._note("no_measurements_file", workload, *place)
+            self._note_without_measurements(folder, workload, *place)
             return
         if read is None:
             self._note("no_header", workload, *place)
@@ -315,6 +317,10 @@ class _SubmissionReader:
         if read.cut:
             self._note("cut_row", workload, *place)
         self._keep(workload, Trial(study, number, framework, read.times, read.values, Path(path)))
+
+    def _note_without_measurements(self, trial: Folder, workload: str, *place: str) -> None:
+        unscored = os.path.exists(f"{trial.path}/{UNSCORED_FILE}")
+        self._note("unscored" if unscored else "no_measurements_file", workload, *place)
 
     def _keep(self, workload: str, trial: Trial) -> None:
         trials = self._trials.setdefault(workload, {}).setdefault(trial.study, {})
