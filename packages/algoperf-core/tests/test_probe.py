@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from algoperf_core.memory import (
     readable,
     tree_bytes,
 )
-from algoperf_core.probe import EnoughMeasuredError, Probe
+from algoperf_core.probe import Ending, EnoughMeasuredError, Probe
 from algoperf_core.probing import (
     TWO_STEPS,
     Effort,
@@ -25,6 +27,7 @@ from algoperf_core.probing import (
     probe_campaign,
     probe_trial,
 )
+from algoperf_core.spec import TrainingCompleteError
 from algoperf_core.submission import Submission
 from algoperf_core.testing import FakeBackend, ScriptedWorkload
 from algoperf_core.training import TrainingRun, TrialPlan
@@ -191,8 +194,6 @@ def test_missing_data_are_no_fault_of_the_submission(campaign, tmp_path, monkeyp
     (information / "entry_points.txt").write_text(
         "[algoperf.workloads]\nno_data = no_data:PROVIDER\n"
     )
-    import os
-
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.setenv("PYTHONPATH", f"{package.parent}:{os.environ['PYTHONPATH']}")
     goal = replace(campaign.benchmark.workloads["toy"], name="no_data")
@@ -213,8 +214,6 @@ def test_without_a_benchmark_every_installed_workload_is_covered(campaign):
 
 
 # With scripted time.
-
-GOAL = {"eval_period_s": 10.0}
 
 
 def scripted(clock, goal, step_s, steps=4, warm_up=2, repeat=True, eval_s=5.0):
@@ -274,6 +273,38 @@ def test_slow_evaluation_is_not_repeated(clock, goal, monkeypatch):
     assert [step for step, _ in workload.evaluated] == [1]
     assert probe.found.evaluation_s == 31.0
     assert not probe.found.evaluation_compiled
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [("the device is out of memory", "out_of_memory"), ("the link is lost", "failed")],
+)
+def test_failed_evaluation_is_not_forgiven(clock, goal, error, status, capsys):
+    probe, workload, _ = scripted(clock, goal, step_s=1.0)
+    workload._script = [RuntimeError(error)]
+    with Ending(probe.run, probe, probe._backend):
+        probe.run.run()
+    assert probe.found.status == status
+    assert probe.found.phase == "evaluation"
+    assert probe.found.message == f"RuntimeError: {error}"
+    assert len(workload.evaluated) == 1
+
+
+def test_submission_that_ends_training_by_itself_is_measured_up_to_there(clock, goal):
+    probe, _, _ = scripted(clock, goal, step_s=2.0, steps=50)
+    update = probe.run._submission.update_params
+
+    def update_params(**arguments):
+        if arguments["global_step"] == 4:
+            raise TrainingCompleteError
+        return update(**arguments)
+
+    probe.run._submission = replace(probe.run._submission, update_params=update_params)
+    probe.run.run()
+    probe.conclude()
+    # Steps 3 and 4, and the empty one in which it said so.
+    assert probe.found.steps == 3
+    assert probe.found.step_s == pytest.approx(4.0 / 3.0)
 
 
 def test_phases_are_saved_as_they_begin(clock, goal):
@@ -378,13 +409,9 @@ def test_bad_input_is_said_with_the_nearest_name(plugin, capsys, command, said):
 
 
 def test_probing_imports_no_framework():
-    import subprocess
-    import sys
-
     code = (
         "import sys; import algoperf_core.probing, algoperf_core.doctor, algoperf_core.estimate\n"
         "print([n for n in ('jax', 'torch', 'optax') if n in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-    assert Path(sys.executable).exists()

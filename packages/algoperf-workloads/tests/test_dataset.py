@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algoperf_toy.definition import DATASET, SIZES, make
+from algoperf_toy.definition import DATASET, SIZES, TOY, make
 from algoperf_workloads.dataset import ArraySpec
 from algoperf_workloads.store import DatasetMismatchError, content_hash
 
@@ -21,6 +21,14 @@ def test_data_are_made_once_and_reused(tmp_path):
     first, second = dataset.open(tmp_path), dataset.open(str(tmp_path))
     assert made == [tmp_path]
     assert first.content_hash == second.content_hash == content_hash(make(tmp_path))
+
+
+def test_data_are_known_to_be_prepared_without_reading_or_making_them(tmp_path):
+    assert not DATASET.is_prepared(tmp_path)
+    assert not list(tmp_path.iterdir())
+    DATASET.open(tmp_path)
+    assert DATASET.is_prepared(tmp_path)
+    assert TOY.is_prepared(tmp_path)
 
 
 def test_the_home_folder_is_expanded(tmp_path, monkeypatch):

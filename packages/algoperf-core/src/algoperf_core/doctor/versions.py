@@ -110,6 +110,11 @@ def check_jaxlib(installed: Mapping[str, str]) -> Iterator[Finding]:
         yield problem(
             "jax", f"jaxlib {jaxlib} is later than jax {jax}", "pip install --upgrade jax jaxlib"
         )
+    for plugin in JAX_PLUGINS:
+        found = installed.get(plugin)
+        if found is not None and jaxlib is not None and numbers(found) != numbers(jaxlib):
+            remedy = f'pip install --upgrade "jax[{plugin.split("-")[1]}]"'
+            yield problem("jax", f"{plugin} {found} does not go with jaxlib {jaxlib}", remedy)
 
 
 def bad_combinations(installed: Mapping[str, str]) -> Iterator[Finding]:
