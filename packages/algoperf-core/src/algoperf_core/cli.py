@@ -1,4 +1,4 @@
-"""The command `algoperf`: run benchmarks, list what is installed."""
+"""The command `algoperf`: run benchmarks, check submissions, list what is installed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from algoperf_core import __version__
+from algoperf_core.check.command import add_check_arguments
 from algoperf_core.errors import CampaignError
 from algoperf_core.spec import Framework
 from algoperf_scoring import AlgoperfError, load_benchmark
@@ -50,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run submissions on a benchmark and score them"))
+    check = commands.add_parser("check", help="check a submission against the rules")
+    add_check_arguments(check, _framework, default_data_dir())
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )
