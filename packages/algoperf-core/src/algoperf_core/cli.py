@@ -1,4 +1,4 @@
-"""The command `algoperf`: run benchmarks, begin submissions, list what is installed."""
+"""The command `algoperf`: begin, check and run submissions, watch campaigns, list what is installed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from algoperf_core.arguments import count as _count
 from algoperf_core.arguments import default_data_dir
 from algoperf_core.arguments import framework as _framework
 from algoperf_core.arguments import period as _period
+from algoperf_core.check.command import add_check_arguments
 from algoperf_core.errors import CampaignError
 from algoperf_core.planning_commands import add_planning_commands
 from algoperf_core.watching_options import (
@@ -60,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     add_status_command(
         commands.add_parser("status", help="show how the trials in a folder of runs stand")
     )
+    check = commands.add_parser("check", help="check a submission against the rules")
+    add_check_arguments(check, _framework, default_data_dir())
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )

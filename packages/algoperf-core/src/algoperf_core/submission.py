@@ -110,35 +110,38 @@ def missing_functions(where: str, missing: list[str]) -> SubmissionError:
 
 
 def _check_signatures(where: str, functions: dict[str, Any]) -> None:
-    for name, count in POSITIONAL.items():
-        _check_call(where, name, functions[name], args=(None,) * count)
-    _check_call(where, "update_params", functions["update_params"], keywords=UPDATE_KEYWORDS)
-    if functions["prepare_for_eval"] is not None:
-        _check_call(
-            where, "prepare_for_eval", functions["prepare_for_eval"], keywords=PREPARE_KEYWORDS
-        )
+    for name, function in functions.items():
+        if function is not None:
+            check_signature(name, function, f"{where}: ")
 
 
-def _check_call(
-    where: str,
-    name: str,
-    function: Callable[..., Any],
-    args: tuple[None, ...] = (),
-    keywords: tuple[str, ...] = (),
-) -> None:
+def check_signature(name: str, function: Callable[..., Any], where: str = "") -> None:
+    """Checks that a function of a submission can be called as the harness calls it.
+
+    Args:
+        name: Which function of the submission API it is.
+        function: The function.
+        where: What a message begins with.
+
+    Raises:
+        SubmissionError: It cannot be called so.
+    """
     signature = inspect.signature(function)
+    args = (None,) * POSITIONAL.get(name, 0)
+    keywords = {"update_params": UPDATE_KEYWORDS, "prepare_for_eval": PREPARE_KEYWORDS}.get(
+        name, ()
+    )
     optional = {"train_state": None} if "train_state" in signature.parameters and keywords else {}
     try:
-        signature.bind(*args, **(dict.fromkeys(keywords) | optional))
+        if args or keywords:
+            signature.bind(*args, **(dict.fromkeys(keywords) | optional))
     except TypeError as error:
         how = (
             f"with {len(args)} positional arguments"
             if args
             else f"with the keywords {', '.join(keywords)}"
         )
-        raise SubmissionError(
-            f"{where}: {name}{signature} cannot be called {how}: {error}"
-        ) from None
+        raise SubmissionError(f"{where}{name}{signature} cannot be called {how}: {error}") from None
 
 
 def checked_update(where: str, result: Any) -> Any:
