@@ -162,21 +162,23 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
     checkpoints = TrialCheckpoints(
         trial_dir, spec.framework, spec.checkpoint_period_s, start.checkpoint
     )
-    with ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned) as progress:
-        run = TrainingRun(
-            plan,
-            backend,
-            measurements,
-            progress,
-            time.perf_counter,
-            ledger=ledger,
-            checkpoints=checkpoints,
-            preemption_count=preemptions,
-        )
-        with OutcomeRecord(
-            trial_dir, run, measurements, backend, checkpoints, start.interruptions
-        ) as record:
-            return record.write(run.run())
+    progress = ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned)
+    run = TrainingRun(
+        plan,
+        backend,
+        measurements,
+        progress,
+        time.perf_counter,
+        ledger=ledger,
+        checkpoints=checkpoints,
+        preemption_count=preemptions,
+    )
+    record = OutcomeRecord(trial_dir, run, measurements, backend, checkpoints, start.interruptions)
+    # The outcome comes last, so that its ledger holds all that came before.
+    with record:
+        with progress:
+            result = run.run()
+        return record.write(result)
 
 
 def _first_snapshot(plan: TrialPlan) -> Snapshot:
