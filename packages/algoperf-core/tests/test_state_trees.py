@@ -4,7 +4,10 @@ import enum
 import functools
 import json
 import math
+import os
 import random
+import subprocess
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -340,6 +343,43 @@ def test_arrays_on_devices_that_are_gone_are_said(tmp_path):
     next(iter(facts.values()))["sharding"] = {"device": 77}
     with pytest.raises(CheckpointError, match=r"devices that are not here.*77"):
         JaxArrays().read(tmp_path, facts)
+
+
+SHARDED = """
+import sys
+from pathlib import Path
+import jax, jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P, SingleDeviceSharding
+from algoperf_core.jax_checkpoints import JaxArrays
+from algoperf_core.state_trees import Description, array_facts, describe, rebuild
+
+devices = jax.devices()
+assert len(devices) == 8
+mesh = Mesh(__import__("numpy").asarray(devices).reshape(4, 2), ("batch", "model"))
+shardings = [
+    NamedSharding(mesh, P("batch")),
+    NamedSharding(mesh, P(("batch", "model"), None)),
+    NamedSharding(mesh, P()),
+    SingleDeviceSharding(devices[5]),
+]
+tree = [jax.device_put(jnp.arange(32.0).reshape(8, 4), sharding) for sharding in shardings]
+described = describe(tree, JaxArrays())
+JaxArrays().write(Path(sys.argv[1]), described.arrays)
+read = JaxArrays().read(Path(sys.argv[1]), array_facts(described.skeleton))
+rebuilt = rebuild(Description(described.skeleton, read), JaxArrays())
+for array, other in zip(rebuilt, tree):
+    assert array.sharding == other.sharding, (array.sharding, other.sharding)
+    assert jnp.array_equal(array, other)
+"""
+
+
+def test_arrays_come_back_to_their_devices(tmp_path):
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    }
+    subprocess.run([sys.executable, "-c", SHARDED, str(tmp_path)], check=True, env=environment)
 
 
 # PyTorch.
