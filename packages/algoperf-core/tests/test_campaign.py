@@ -223,6 +223,40 @@ def test_other_settings_in_the_same_folder_are_refused(campaign):
         run(replace(campaign, max_global_steps=5), FakeExecutor())
 
 
+def test_period_of_checkpoints_may_change_between_runs(campaign):
+    run(campaign, FakeExecutor(script={3: Outcome.INTERRUPTED}))
+    again = FakeExecutor()
+    run(replace(campaign, checkpoint_period_s=10.0), again)
+    ((trial_dir, _),) = again.started
+    assert read_spec(trial_dir).checkpoint_period_s == 10.0
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("0", 0.0), ("never", None)])
+def test_period_of_checkpoints_is_an_option(campaign, tmp_path, text, seconds):
+    options = ["--benchmark", "toy-benchmark", "--runs", str(campaign.runs), "--trials", "1"]
+    paths = ["--data-dir", str(tmp_path), "--studies", "1", "--checkpoint-period", text]
+    assert main(["run", "toy_optimizer", *options, *paths]) == 0
+    (trial_dir,) = campaign.runs.glob("*/*/*/trial_1")
+    assert read_spec(trial_dir).checkpoint_period_s == seconds
+    flags = json.loads((trial_dir / "flags_0.json").read_text())
+    assert flags["save_checkpoints"] == (seconds is not None)
+
+
+@pytest.mark.parametrize("text", ["-1", "often", "inf", "nan"])
+def test_period_of_checkpoints_that_is_none_is_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "x", "--benchmark", "toy-benchmark", "--checkpoint-period", text])
+    assert "is not a number of seconds from 0, nor never" in capsys.readouterr().err
+
+
+def test_retried_trial_says_what_it_is_retried_for(campaign):
+    run(campaign, FakeExecutor(script={1: Outcome.CRASHED}))
+    trial_dir = replace(campaign, retry_crashed=True).prepare()[0]
+    result = read_result(trial_dir)
+    assert result.outcome is Outcome.INTERRUPTED
+    assert result.message.startswith("crashed: ")
+
+
 def test_submission_that_was_edited_since_is_refused(campaign, tmp_path):
     shutil.copytree(TOY_OPTIMIZER, tmp_path / "mine")
     own = replace(campaign, submissions=(str(tmp_path / "mine"),))

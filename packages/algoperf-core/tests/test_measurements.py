@@ -130,3 +130,20 @@ def test_numbers_survive_to_the_last_digit(tmp_path):
     (row,) = rows(tmp_path / "eval_measurements.csv")
     assert json.loads(row["score"]) == value
     assert float(row["train/loss"]) == 1e-17
+
+
+def test_measurements_that_are_there_are_continued(tmp_path):
+    first = Measurements(tmp_path)
+    first.append_scalar_metrics({"loss": 2.5, "note": 'a "quoted", text'}, 0)
+    first.append_evaluation(EVALUATION | {"train/loss": 0.1 + 0.2}, 1)
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    second = Measurements(tmp_path, preemption_count=2)
+    second.append_evaluation(EVALUATION, 5)
+    for name, text in texts.items():
+        assert (tmp_path / name).read_text().startswith(text)
+    second.append_scalar_metrics({"new": 1.5}, 6)
+    second.append_final(9.0, 7)
+    logged, evaluated, *_, new, final = rows(tmp_path / "measurements.csv")
+    assert (logged["loss"], logged["note"], logged["new"]) == ("2.5", 'a "quoted", text', "")
+    assert float(evaluated["train/loss"]) == 0.1 + 0.2
+    assert (new["new"], final["preemption_count"]) == ("1.5", "2")

@@ -104,7 +104,8 @@ def resume(trial_dir: Path, now: Callable[[], datetime] = lambda: datetime.now(U
     for problem in found.damaged:
         log.warning("checkpoint %s; falling back to the one before", problem)
     interruptions = read_interruptions(trial_dir)
-    latest = _interruption(trial_dir, found, now())
+    begun_at = interruptions[-1]["checkpoint_step"] if interruptions else 0
+    latest = _interruption(trial_dir, found, begun_at, now())
     if latest is not None and not (interruptions and _is_same(interruptions[-1], latest)):
         interruptions.append(latest)
         text = json.dumps(interruptions, indent=2)
@@ -131,17 +132,19 @@ def read_interruptions(trial_dir: Path) -> list[dict[str, Any]]:
     return read
 
 
-def _interruption(trial_dir: Path, found: Found, now: datetime) -> dict[str, Any] | None:
+def _interruption(
+    trial_dir: Path, found: Found, begun_at: int, now: datetime
+) -> dict[str, Any] | None:
     rows = {name: _rows(trial_dir / name) for name in FILES}
     ended = _ended(trial_dir)
     checkpoint = found.newest
     kept = {name: _rows(checkpoint.path / name) if checkpoint else 0 for name in FILES}
     lost_rows = {name: max(rows[name] - kept[name], 0) for name in FILES}
-    if ended is None and not any(lost_rows.values()):
-        return None
+    step = checkpoint.global_step if checkpoint else 0
+    if ended is None and not any(lost_rows.values()) and step <= begun_at:
+        return None  # it did no step, so nothing was lost
     summary = read_summary(checkpoint) if checkpoint else Summary(0.0, True)
     ended = ended or _Ended(KILLED, None, 0, 0.0, None)
-    step = checkpoint.global_step if checkpoint else 0
     return asdict(
         Interruption(
             cause=ended.cause,
@@ -168,7 +171,7 @@ def _ended(trial_dir: Path) -> _Ended | None:
     path = trial_dir / PROGRESS_FILE
     snapshot = read_snapshot(path)
     if not path.exists() or (snapshot is not None and snapshot.global_step == 0):
-        return None  # it did no step, so nothing was lost
+        return None
     seen = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     restarted = datetime.fromtimestamp(psutil.boot_time(), UTC) > seen
     return _Ended(

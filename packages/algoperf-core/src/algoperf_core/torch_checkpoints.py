@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -103,7 +104,7 @@ class TorchArrays:
         path = folder / TENSORS
         try:
             read: dict[str, Any] = torch.load(path, map_location=_device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from error
         return read
 

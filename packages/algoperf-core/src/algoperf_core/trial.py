@@ -174,14 +174,12 @@ def _run(
     plan = _plan(spec, benchmark)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
     measurements = Measurements(trial_dir, preemptions, trackers.log, scored=not spec.profile)
-    checkpoints = TrialCheckpoints(
-        trial_dir, spec.framework, spec.checkpoint_period_s, start.checkpoint
-    )
+    # A traced trial begins anew: its trace would not fit together.
+    period_s = None if spec.profile else spec.checkpoint_period_s
+    checkpoints = TrialCheckpoints(trial_dir, spec.framework, period_s, start.checkpoint)
+    progress = ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned)
     trackers.wait_until_started()
-    with (
-        ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned) as progress,
-        watcher(progress, trial_dir, backend, profile=spec.profile) as watching,
-    ):
+    with watcher(progress, trial_dir, backend, profile=spec.profile) as watching:
         run = TrainingRun(
             plan,
             backend,
@@ -192,10 +190,14 @@ def _run(
             checkpoints=checkpoints,
             preemption_count=preemptions,
         )
-        with OutcomeRecord(
+        record = OutcomeRecord(
             trial_dir, run, measurements, backend, checkpoints, start.interruptions
-        ) as record:
-            return record.write(run.run())
+        )
+        # The outcome comes last, so that its ledger holds all that came before.
+        with record:
+            with progress:
+                result = run.run()
+            return record.write(result)
 
 
 def _first_snapshot(plan: TrialPlan) -> Snapshot:

@@ -15,6 +15,29 @@ def examples(split):
     return {"inputs": inputs, "targets": inputs @ solution}
 
 
+class Batches:
+    """Endless batches with a position, in an order that never repeats itself exactly."""
+
+    def __init__(self, data, batch_size, to_device):
+        self.data, self.batch_size, self.to_device = data, batch_size, to_device
+        self.number = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        start = self.number * (self.batch_size + 1)
+        rows = np.arange(start, start + self.batch_size) % EXAMPLES
+        self.number += 1
+        return {name: self.to_device(values[rows]) for name, values in self.data.items()}
+
+    def get_state(self):
+        return {"number": self.number}
+
+    def set_state(self, state):
+        self.number = state["number"]
+
+
 class ToyWorkload(spec.Workload):
     loss_type = spec.LossType.MEAN_SQUARED_ERROR
     num_train_examples = EXAMPLES
@@ -35,12 +58,7 @@ class ToyWorkload(spec.Workload):
         }
 
     def _build_input_queue(self, data_rng, split, data_dir, global_batch_size, *rest, **options):
-        data = examples(split)
-        start = 0
-        while True:
-            rows = np.arange(start, start + global_batch_size) % EXAMPLES
-            yield {name: self.to_device(values[rows]) for name, values in data.items()}
-            start += global_batch_size
+        return Batches(examples(split), global_batch_size, self.to_device)
 
     def _eval_model_on_split(self, split, num_examples, batch_size, params, model_state, *rest):
         batch = {name: self.to_device(values) for name, values in examples(split).items()}
