@@ -24,6 +24,7 @@ from algoperf_core.check.events import (
     Lookup,
 )
 from algoperf_core.check.findings import Finding
+from algoperf_core.check.interpreter import BATCH_SIZES
 from algoperf_core.check.values import Carries, Constant, Value
 
 # Up to here numbers speak of axes, halves and the like rather than of a certain model.
@@ -31,13 +32,14 @@ LARGEST_GENERIC = 8
 # All metrics of the published benchmarks that are better when lower.
 MINIMISED_METRICS = {"loss", "wer"}
 GENERIC_BATCH_KEYS = {"inputs", "targets", "weights"}
-MAY_KNOW_THE_NAME = ("get_batch_size", "get_eval_batch_size")
+GENERIC_METRICS = {f"{split}/loss" for split in ("train", "validation", "test")}
 
 _ORDERS = {"Lt", "LtE", "Gt", "GtE"}
 _TESTS_OF_TEXT = {
     *("startswith", "endswith", "find", "rfind", "index", "rindex", "count", "__eq__", "__ne__"),
     "__contains__",
 }
+_BY_NAME = {"builtins.getattr", "importlib.import_module", "builtins.__import__"}
 _MATCHERS = ("re.", "fnmatch.", "operator.", "difflib.")
 
 
@@ -52,7 +54,7 @@ def functions_of_batch_size(
         handed: Functions that were handed over as `batch_size`.
     """
     exempt = set(handed)
-    exempt |= {name for name in functions if name.rpartition(":")[2] in MAY_KNOW_THE_NAME}
+    exempt |= {name for name in functions if name.rpartition(":")[2] in BATCH_SIZES}
     while True:
         more = {
             name
@@ -87,7 +89,7 @@ def identification(events: Iterable[Event], exempt: Set[str]) -> Iterator[Findin
             case Call():
                 yield from _call(event)
             case Branch(test=test) if Carries.NAME in test.carries:
-                yield event.finding("workload-name", "branches on the workload's name or class")
+                yield event.finding("workload-name", "depends on the workload's name or class")
             case AttributeRead(base=base, name="__dict__" | "__module__"):
                 if Carries.WORKLOAD in base.carries:
                     yield event.finding("workload-name", "looks into the workload's class")
@@ -119,6 +121,9 @@ def _membership(event: Comparison) -> Iterator[Finding]:
     names = {str(constant) for constant in event.left.constants}
     if Carries.BATCH in event.right.carries and not names <= GENERIC_BATCH_KEYS:
         yield event.finding("workload-data", f"asks whether a batch has {_shown(names)}")
+    metrics = {name for name in names if "/" in name} - GENERIC_METRICS
+    if Carries.RESULTS in event.right.carries and metrics:
+        yield event.finding("workload-target", f"asks whether there is a metric {_shown(metrics)}")
     if Carries.PARAMS in event.right.carries and not event.right.carries & Carries.LEAVES:
         yield event.finding("workload-structure", f"asks whether the model has {_shown(names)}")
 
@@ -222,6 +227,10 @@ def _call(event: Call) -> Iterator[Finding]:
         carried |= argument.carries
     if Carries.NAME in carried and _tests_text(event):
         yield event.finding("workload-name", "tests the workload's name")
+    if names & _BY_NAME and any(
+        Carries.NAME in value.carries for value in arguments[1:] or arguments
+    ):
+        yield event.finding("workload-name", "chooses code by the workload's name")
     if event.arguments and Carries.WORKLOAD in event.arguments[0].carries:
         if names & {"builtins.isinstance", "builtins.issubclass"}:
             yield event.finding("workload-name", "tests the workload's class")

@@ -49,6 +49,7 @@ POSITIONS = {
     "get_batch_size": ("workload_name",),
     "get_eval_batch_size": ("workload_name",),
 }
+BATCH_SIZES = ("get_batch_size", "get_eval_batch_size")
 TRANSPARENT = {
     f"builtins.{name}"
     for name in (
@@ -299,7 +300,11 @@ class Interpreter:
             self._assign(node.target, self._value(node.value))
 
     def _do_augassign(self, node: ast.AugAssign) -> None:
-        self._assign(node.target, self._value(node.value))
+        value = self._value(node.value)
+        if isinstance(node.target, ast.Name):
+            # Lists and dicts are changed in place.
+            self._emit_change(node, node.target, self._find(node.target.id)[1], None, value)
+        self._assign(node.target, value)
 
     def _do_delete(self, node: ast.Delete) -> None:
         for target in node.targets:
@@ -335,6 +340,9 @@ class Interpreter:
         subject = self._value(node.subject)
         for case in node.cases:
             for pattern in ast.walk(case.pattern):
+                if isinstance(pattern, ast.MatchClass):
+                    text = subject.as_text()
+                    self._emit(Comparison(self._place, pattern, text, UNKNOWN, "Case"))
                 if isinstance(pattern, ast.MatchValue):
                     literal = self._value(pattern.value)
                     self._emit(Comparison(self._place, pattern, subject, literal, "Case"))
@@ -425,7 +433,7 @@ class Interpreter:
         return Value(self._of_parts(node).carries)
 
     def _of_formattedvalue(self, node: ast.FormattedValue) -> Value:
-        return Value(self._value(node.value).carries)
+        return self._value(node.value).as_text()
 
     def _of_name(self, node: ast.Name) -> Value:
         _, value = self._find(node.id)
@@ -489,6 +497,11 @@ class Interpreter:
 
     def _of_binop(self, node: ast.BinOp) -> Value:
         left, right = self._value(node.left), self._value(node.right)
+        if isinstance(node.op, ast.Mod) and _is_text(left):
+            return right.as_text()
+        if not isinstance(node.op, ast.Add):
+            # Text is put together with a plus; any other arithmetic makes a number of it.
+            self._emit(Branch(self._place, node, left | right))
         origins = left.origins if not isinstance(node.op, ast.Mod) else frozenset[str]()
         constants = _folded(node.op, left, right) if left.constants and right.constants else None
         return Value((left | right).carries, origins, constants or frozenset())
@@ -589,6 +602,11 @@ class Interpreter:
 
     def _result(self, call: Call) -> Value:
         told = reduce(or_, (call.receiver, *call.everything()), UNKNOWN)
+        if any(origin.endswith(BATCH_SIZES) for origin in call.function.origins):
+            for origin in self._own_functions(call):
+                self._enter(origin, call)
+            # A batch size goes into formulas, as a horizon does.
+            return Value(Carries.HINT)
         special = self._special_result(call, told)
         if special is not None:
             return special
@@ -636,6 +654,8 @@ class Interpreter:
             return Value(told.carries | Carries.LEAVES, origins)
         if any(name.endswith(("tree.map", "tree_map")) for name in names):
             return Value(told.carries & (Carries.PARAMS | Carries.SHAPE | THROUGH_CALLS))
+        if call.method == "format" and _is_text(call.receiver):
+            return told.as_text()
         if call.method == "size" and (call.receiver.carries & ARRAYS or not call.receiver.origins):
             return Value(Carries.SHAPE)
         return None
@@ -680,6 +700,10 @@ class Interpreter:
         builds = any(name.endswith(("from_optax", "from_torch")) for name in call.function.origins)
         if builds:
             self.batch_size_functions |= handed & size.origins
+
+
+def _is_text(value: Value) -> bool:
+    return any(isinstance(constant, str) for constant in value.constants)
 
 
 def _folded(operator: ast.operator, left: Value, right: Value) -> frozenset[float | int] | None:

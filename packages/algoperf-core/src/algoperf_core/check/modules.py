@@ -16,7 +16,7 @@ from pathlib import Path
 from algoperf_core.check.findings import Finding
 from algoperf_core.errors import SubmissionError
 from algoperf_core.registry import SUBMISSIONS, installed
-from algoperf_core.spec import FRAMEWORKS
+from algoperf_core.spec import FRAMEWORKS, Framework
 from algoperf_scoring import unknown_name
 
 ENTRY_FILES = ("submission.py", *(f"submission_{framework}.py" for framework in FRAMEWORKS))
@@ -25,6 +25,14 @@ SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", ".ruff_cache", ".mypy_cache",
 FOREIGN = sys.stdlib_module_names | {
     *("algoperf_core", "algoperf", "algorithmic_efficiency", "jax", "jaxlib", "flax", "optax"),
     *("chex", "torch", "torchvision", "numpy", "scipy", "absl", "triton", "haiku", "einops"),
+}
+
+
+FRAMEWORK_OF: dict[str, Framework] = {
+    "jax": "jax",
+    "flax": "jax",
+    "optax": "jax",
+    "torch": "pytorch",
 }
 
 
@@ -76,6 +84,17 @@ class SubmissionFiles:
             level: Number of leading dots.
         """
         return _resolve(self.modules.__contains__, importer, target, level)
+
+    @property
+    def frameworks(self) -> set[Framework]:
+        """The frameworks that any of its files imports."""
+        tops = {
+            target.partition(".")[0]
+            for module in self.modules.values()
+            for target, level in _imports(module.tree)
+            if level == 0
+        }
+        return {FRAMEWORK_OF[top] for top in tops & FRAMEWORK_OF.keys()}
 
     @property
     def paths(self) -> frozenset[Path]:

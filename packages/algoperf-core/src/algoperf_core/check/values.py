@@ -142,6 +142,11 @@ class Value:
         """What may tell workloads apart, without the rest."""
         return Value(self.carries & IDENTIFYING)
 
+    def as_text(self) -> Value:
+        """What its text tells: that of a workload names its class."""
+        named = Carries.NAME if Carries.WORKLOAD in self.carries else Carries.NOTHING
+        return Value(self.carries & THROUGH_CALLS | named)
+
     def attribute(self, name: str) -> Value:
         """An attribute, by its dotted name and by what a workload's attributes carry."""
         origins = frozenset(
@@ -149,7 +154,8 @@ class Value:
         )
         carries = Carries.NOTHING
         if Carries.WORKLOAD in self.carries:
-            carries |= ATTRIBUTES_OF_WORKLOAD.get(name, Carries.NOTHING)
+            of_class = Carries.NAME if name.startswith("__") else Carries.NOTHING
+            carries |= ATTRIBUTES_OF_WORKLOAD.get(name, of_class)
         if name in ("shape", "shape_tuple", "numel", "nelement"):
             carries |= Carries.SHAPE
         if name == "size" and any("ravel_pytree()" in origin for origin in self.origins):

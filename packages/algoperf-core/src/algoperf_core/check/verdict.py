@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from algoperf_core.check.findings import Finding, in_order, of_grade
-from algoperf_core.check.modules import read_submission
+from algoperf_core.check.modules import SubmissionFiles, read_submission
 from algoperf_core.check.rules import Grade
 from algoperf_core.check.short_runs import CheckPlan, WorkloadRun, run_workloads
 from algoperf_core.check.static import read_rules
 from algoperf_core.registry import WORKLOADS, installed
-from algoperf_core.sources import find_submission
+from algoperf_core.sources import SubmissionSource, find_submission
 from algoperf_core.spec import Framework
 from algoperf_scoring import available_benchmarks, load_benchmark
 
@@ -105,8 +105,7 @@ def check_submission(
     callable_ = not any(finding.rule_id in ("api", "search-space") for finding in found)
     if run and callable_:
         source = find_submission(reference)
-        chosen = (source.choose_framework(framework),) if framework else tuple(source.files)
-        for each in chosen:
+        for each in _frameworks(files, source, framework):
             told(f"{files.name}: training {steps} steps per workload in {each}")
             plan = CheckPlan(
                 source=source,
@@ -120,6 +119,18 @@ def check_submission(
             runs += run_workloads(plan)
     seen = [finding for each_run in runs for finding in each_run.findings]
     return Verdict(files.name, tuple(in_order([*found, *seen])), tuple(runs))
+
+
+def _frameworks(
+    files: SubmissionFiles, source: SubmissionSource, wanted: Framework | None
+) -> tuple[Framework, ...]:
+    if wanted is not None:
+        return (source.choose_framework(wanted),)
+    # A file that imports neither may leave that to a module beside it.
+    one_file = len(set(source.files.values())) == 1
+    if one_file and len(files.frameworks) == 1:
+        return tuple(files.frameworks & source.files.keys())
+    return tuple(source.files)
 
 
 def known_workloads() -> set[str]:

@@ -11,6 +11,7 @@ __all__ = ["data_selection", "get_batch_size", "init_optimizer_state", "update_p
 e["XLA_FLAGS"] = "--xla_gpu_autotune_level=4"  # caught: environment-write
 o.environ.update(TF32="1")  # caught: environment-write
 o.putenv("OMP_NUM_THREADS", "1")  # caught: environment-write
+e |= {"A": "1"}  # caught: environment-write
 del e["HOME"]  # caught: environment-write
 setattr(o, "environ", {})  # caught: patching
 HOST = getenv("HOSTNAME")  # caught: environment-read

@@ -37,5 +37,8 @@ def update_params(*, train_state, eval_results, optimizer_state, workload, **res
     train_state.update(accumulated_submission_time=0.0)  # caught: harness-state
     eval_results.append((0, {"validation/loss": 0.0}))  # caught: harness-state
     eval_results[0][1]["score"] = 0  # caught: harness-state
+    eval_results += [(1, {})]  # caught: harness-state
+    if "validation/bleu" in eval_results[0][1]:  # caught: workload-target
+        del eval_results[0]  # caught: harness-state
     workload.eval_model(8, rest["current_param_container"], None, None, "")  # caught: evaluation-on-clock
     return optimizer_state, rest["current_param_container"], None

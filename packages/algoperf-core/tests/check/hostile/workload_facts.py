@@ -39,5 +39,7 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
         return 13, None
     if "Embed_0" in model_params:  # caught: workload-structure
         return 14, None
+    if get_batch_size(workload.name) == 1024:  # caught: workload-hint
+        return 15, None
     rate = {18_094: 0.1, 52_000: 0.2}[workload.step_hint]  # caught: workload-hint
     return rate, None

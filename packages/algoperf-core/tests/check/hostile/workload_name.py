@@ -47,7 +47,15 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
         return 9, None
     if same(f"<{workload.name}>", "<toy>"):  # caught: workload-name
         return 10, None
-    kind = hash(workload.name) % 7
+    kind = hash(workload.name) % 7  # caught: workload-name
     rate = {0: 0.1, 3: 0.4}[kind]  # caught: workload-name
+    if "Speech" in f"{workload}" or "Speech" in "%s" % workload:  # caught: workload-name
+        return 11, None
+    if "Speech" in "{}".format(workload) or len(workload.name) == 3:  # caught: workload-name
+        return 12, None
+    rule = getattr(Schedule, "rate_for_" + workload.name, None)  # caught: workload-name
+    match workload:
+        case Schedule():  # caught: workload-name
+            return rule, None
     choose = lambda name: name == "wmt"  # noqa: E731  # caught: workload-name
     return (rate, choose(workload.name), is_speech(workload.name), configure(workload)), None
