@@ -63,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = commands.add_parser("check", help="check a submission against the rules")
     add_check_arguments(check, _framework, default_data_dir())
+    check.add_argument(
+        "--memory", action="store_true", help="measure peak memory, as algoperf memory"
+    )
+    check.set_defaults(command=_check)
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )
@@ -168,6 +172,29 @@ def _new(options: argparse.Namespace) -> int:
         f"Try it: algoperf run {shlex.quote(str(folder))} --benchmark algoperf-digits --studies 1 --trials 1"
     )
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from algoperf_core.check.command import run_check
+    from algoperf_core.planning_commands import run_memory
+
+    if not options.memory:
+        return run_check(options)
+    return run_memory(
+        argparse.Namespace(
+            submissions=[options.submission],
+            benchmark=None,
+            workloads=[name for names in options.workload for name in names] or None,
+            ruleset="external",
+            framework=options.framework,
+            tuning_search_space=options.tuning_search_space,
+            imagenet_v2_data_dir=None,
+            seed=0,
+            timeout=None,
+            data_dir=options.data_dir,
+            json=options.json == "-",
+        )
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
