@@ -24,7 +24,7 @@ from algoperf_core.check.events import (
     Lookup,
 )
 from algoperf_core.check.findings import Finding
-from algoperf_core.check.interpreter import BATCH_SIZES
+from algoperf_core.check.names import BATCH_SIZES
 from algoperf_core.check.values import Carries, Constant, Value
 
 # Up to here numbers speak of axes, halves and the like rather than of a certain model.

@@ -147,6 +147,7 @@ def _in_a_process(spec: RunSpec) -> RunReport | str:
         try:
             ended = subprocess.run(
                 [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",

