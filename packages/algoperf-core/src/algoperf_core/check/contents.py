@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from algoperf_core.spec import Workload
+
 LARGEST_BYTES = 2**28
 
 
@@ -19,7 +21,8 @@ class _Digest:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._bytes = 0
-        self._seen: set[int] = set()
+        # By identity; kept, since a temporary that is gone leaves its identity to another.
+        self._seen: dict[int, Any] = {}
 
     def text(self) -> str:
         return self._hash.hexdigest()
@@ -30,11 +33,13 @@ class _Digest:
         elif hasattr(item, "dtype") and hasattr(item, "shape"):
             self._update_array(item)
         elif id(item) not in self._seen:
-            self._seen.add(id(item))
+            self._seen[id(item)] = item
             self._add_container(item)
 
     def _add_container(self, item: Any) -> None:
         self._update(type(item).__name__.encode())
+        if isinstance(item, Workload):
+            return  # what it holds is the harness's
         if isinstance(item, Mapping):
             for key, value in item.items():
                 self.add(str(key))

@@ -155,7 +155,7 @@ class WatchedRun:
             self._processes,
         ]
         self._watched = WatchedSubmission(
-            submission, self._observations, guards, self._clock.advance
+            submission, self._observations, guards, self._clock.advance, self._guarded
         )
         self._wrap_workload()
         # What the harness imported and wrapped until now is no change.
@@ -180,6 +180,11 @@ class WatchedRun:
             max_global_steps=settings.steps,
         )
 
+    def _guarded(self, queue: Iterator[Any]) -> WatchedQueue:
+        if self.queue is None:
+            self.queue = WatchedQueue(queue, self._observations)
+        return self.queue
+
     # The workload, wrapped.
 
     def _wrap_workload(self) -> None:
@@ -190,10 +195,7 @@ class WatchedRun:
                 line = self._observations.current_line()
                 self._observations.add("input-queue-built", "calls _build_input_queue", line)
                 return build(*args, **kwargs)
-            self.queue = WatchedQueue(
-                _Batches(build(*args, **kwargs), self._processes), self._observations
-            )
-            return self.queue
+            return _Batches(build(*args, **kwargs), self._processes)
 
         def eval_model(*args: Any, **kwargs: Any) -> dict[str, float]:
             if self._watched.inside:

@@ -43,6 +43,7 @@ class WatchedSubmission:
         observations: Where changes of the harness's records are noted.
         guards: What looks before and after every call.
         advance: Called after every step; moves the clock of the check.
+        guarded: Gives the queue that data selection is to see for the one that the loop has.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class WatchedSubmission:
         observations: Observations,
         guards: Sequence[Guard],
         advance: Callable[[], None],
+        guarded: Callable[[Any], Any] = lambda queue: queue,
     ) -> None:
         self._inner = submission
         self._observations = observations
         self._guards = guards
         self._advance = advance
+        self._guarded = guarded
         self.returned = Returned()
         self.inside = False  # whether a function of the submission runs now
 
@@ -94,9 +97,11 @@ class WatchedSubmission:
             return function(*args)
 
     def _data_selection(self, *args: Any) -> Any:
-        arguments = dict(zip(SELECTION, args, strict=True))
+        workload, queue, *rest = args
+        seen = (workload, self._guarded(queue), *rest)
+        arguments = dict(zip(SELECTION, seen, strict=True))
         with self.watch("data_selection", self._inner.data_selection, arguments):
-            return self._inner.data_selection(*args)
+            return self._inner.data_selection(*seen)
 
     def _update_params(self, *, train_state: Any, **keywords: Any) -> Any:
         self._advance()
