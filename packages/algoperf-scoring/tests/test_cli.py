@@ -71,7 +71,8 @@ def test_json_and_figure_are_written_to_files(logs, tmp_path, capsys):
     assert f"Wrote {results}\nWrote {figure}\n" in printed
 
 
-def test_uncertainty_is_told_and_in_the_json(logs, tmp_path, capsys):
+def test_uncertainty_is_told_and_in_the_json(logs, tree, tmp_path, capsys):
+    tree.trial("mine/study_1/digits_jax/trial_1", [(5.0, 0.1), (10.0, 0.95)])
     results = tmp_path / "results.json"
     arguments = ["--uncertainty", "--resamples", "20", "--seed", "4", "--speedup", "yours"]
     arguments += ["--workload", "digits", "--confidence", "0.8", "--levels", "studies"]
