@@ -36,6 +36,7 @@ from algoperf_core.jax_averaging import advance_average, start_average
 from algoperf_core.jax_gradients import BatchLoss, ascend, clip, norm_factor
 from algoperf_core.sharding import replicate, replicated
 from algoperf_core.spec import UpdateReturn, Workload
+from algoperf_core.state_trees import MadeAnew
 from algoperf_core.submission import Submission
 
 LOG_EVERY_STEPS = 100
@@ -142,7 +143,7 @@ class OptaxState(NamedTuple):
     evaluating: Any
 
 
-class OptaxTraining:
+class OptaxTraining(MadeAnew):
     """The jitted step of a trial, and the swap between parameters that train and that are evaluated.
 
     Args:

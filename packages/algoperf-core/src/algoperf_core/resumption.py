@@ -135,11 +135,11 @@ def read_interruptions(trial_dir: Path) -> list[dict[str, Any]]:
 def _interruption(
     trial_dir: Path, found: Found, begun_at: int, now: datetime
 ) -> dict[str, Any] | None:
-    rows = {name: _rows(trial_dir / name) for name in FILES}
+    rows = {name: _rows(trial_dir / name) for name in FILES if (trial_dir / name).exists()}
     ended = _ended(trial_dir)
     checkpoint = found.newest
-    kept = {name: _rows(checkpoint.path / name) if checkpoint else 0 for name in FILES}
-    lost_rows = {name: max(rows[name] - kept[name], 0) for name in FILES}
+    kept = {name: _rows(checkpoint.path / name) if checkpoint else 0 for name in rows}
+    lost_rows = {name: max(rows[name] - kept[name], 0) for name in rows}
     step = checkpoint.global_step if checkpoint else 0
     if ended is None and not any(lost_rows.values()) and step <= begun_at:
         return None  # it did no step, so nothing was lost

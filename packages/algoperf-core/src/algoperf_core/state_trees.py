@@ -37,6 +37,12 @@ _FROM_TEMPLATE = ("kept", "object", "mapping", "state_dict", "enum", "generator"
 _MAPPINGS: dict[str, type[Any]] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 
 
+class MadeAnew:
+    """Marks objects that `init_optimizer_state` makes and nothing changes: a checkpoint leaves them out."""
+
+    __slots__ = ()
+
+
 class Arrays(Protocol):
     """What a framework adds: its arrays and, where it has them, registered containers."""
 
@@ -185,7 +191,7 @@ class _Writer:
             return {"kept": _name(value)}
         if _has_state(value):
             return {"state_dict": name, "state": self.write(value.state_dict(), path)}
-        if callable(value):
+        if _is_made_anew(value):
             return {"kept": name}
         if hasattr(value, "__dict__"):
             return {"object": name, "attributes": self._items(vars(value), path)}
@@ -427,7 +433,7 @@ def _walk(value: Any, arrays: Arrays) -> Iterator[Any]:
         children = ()
     elif _has_state(value):
         children = (value.state_dict(),)
-    elif not callable(value) and hasattr(value, "__dict__"):
+    elif not _is_made_anew(value) and hasattr(value, "__dict__"):
         children = vars(value).values()
     for child in children:
         yield from _walk(child, arrays)
@@ -449,3 +455,7 @@ def _name(kind: type[Any]) -> str:
 
 def _structure_name(value: Any, structure: Any) -> str:
     return f"{_name(type(value))} {_ADDRESS.sub('', str(structure))}"
+
+
+def _is_made_anew(value: Any) -> bool:
+    return callable(value) or isinstance(value, MadeAnew)

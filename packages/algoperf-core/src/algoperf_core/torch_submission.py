@@ -33,6 +33,7 @@ from algoperf_core.gradient_options import (
     with_defaults,
 )
 from algoperf_core.spec import ParameterType, UpdateReturn, Workload
+from algoperf_core.state_trees import MadeAnew
 from algoperf_core.submission import Submission
 from algoperf_core.torch_averaging import ModelAverage
 from algoperf_core.torch_gradients import BatchLoss, ascend, clip, gradients
@@ -112,7 +113,7 @@ def from_torch(
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchTraining:
+class TorchTraining(MadeAnew):
     """How a trial computes its gradients; nothing in it changes.
 
     Args:
