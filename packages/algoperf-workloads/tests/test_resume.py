@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algoperf_core import from_optax, from_torch
+from algoperf_core import ema, from_optax, from_torch, latest
 from algoperf_core.backends import load_backend
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome
@@ -54,6 +54,30 @@ def phases_torch(parameters, hyperparameters, step_hint):
 SUBMISSIONS = {
     "jax momentum": ("jax", lambda: from_optax(momentum_jax, batch_size=8)),
     "jax averaging": ("jax", lambda: from_optax(averaging_jax, batch_size=8)),
+    "jax ema and micro-batches": (
+        "jax",
+        lambda: from_optax(momentum_jax, batch_size=8, average=ema(0.9), micro_batches=2),
+    ),
+    "jax latest and SAM": (
+        "jax",
+        lambda: from_optax(momentum_jax, batch_size=8, average=latest(3), sam_rho=0.05),
+    ),
+    "jax evaluation parameters": (
+        "jax",
+        lambda: from_optax(
+            momentum_jax,
+            batch_size=8,
+            eval_params=lambda state, params: optax.tree.scale(0.5, params),
+        ),
+    ),
+    "torch ema and micro-batches": (
+        "pytorch",
+        lambda: from_torch(momentum_torch, batch_size=8, average=ema(0.9), micro_batches=2),
+    ),
+    "torch latest and SAM": (
+        "pytorch",
+        lambda: from_torch(momentum_torch, batch_size=8, average=latest(3), sam_rho=0.05),
+    ),
     "torch momentum": ("pytorch", lambda: from_torch(momentum_torch, batch_size=8)),
     "torch phases": ("pytorch", lambda: from_torch(phases_torch, batch_size=8)),
 }
