@@ -12,6 +12,7 @@ from algoperf_core.check.modules import read_submission
 from algoperf_core.check.rules import Grade
 from algoperf_core.check.static import read_rules
 from algoperf_core.check.verdict import check_submission, known_workloads
+from algoperf_core.scaffold import write_submission
 
 REPOSITORY = Path(__file__).parents[4]
 EXAMPLES = [
@@ -31,6 +32,13 @@ def read(reference):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_have_no_findings_in_their_source(path):
     assert read(path) == []
+
+
+@pytest.mark.parametrize("framework", ["jax", "pytorch"])
+@pytest.mark.parametrize("style", ["optimizer", "full"])
+def test_templates_have_no_findings_in_their_source(tmp_path, framework, style):
+    folder = write_submission("mine", framework, style, tmp_path)
+    assert read(folder) == []
 
 
 @needs_baselines

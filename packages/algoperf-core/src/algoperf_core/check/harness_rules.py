@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import algoperf_core
 from algoperf_core.check.events import Assignment, AttributeRead, Call, Event, Import
 from algoperf_core.check.findings import Finding
 from algoperf_core.check.values import Carries, Value
 
 PUBLIC_MODULES = {
-    *("spec", "submission", "errors", "sharding", "batch_sizes", "optax_submission"),
-    *("torch_submission", "published", "Submission", "from_optax", "from_torch", "__version__"),
+    *algoperf_core.__all__,
+    *("submission", "errors", "sharding", "batch_sizes", "averaging", "weight_decay"),
+    *("optax_submission", "torch_submission", "published", "__version__"),
 }
 """What a submission may import from `algoperf_core`."""
 
