@@ -88,6 +88,13 @@ def test_times_without_evaluations_have_no_resolution():
     assert "tied" not in table.legend
 
 
+def test_where_nobody_reaches_a_target_there_is_no_resolution(tree, benchmark_small):
+    tree.trial("sub/study_0/digits_jax/trial_1", [(5.0, 0.1), (10.0, 0.2)])
+    (table,) = times_tables(score_logs(tree.root, benchmark_small))
+    assert [column.name for column in table.columns] == ["workload", "sub"]
+    assert "esolution" not in table.legend
+
+
 def test_profiles_are_shown_at_a_few_points(leaderboard):
     assert row(printed(leaderboard), "fast") == [["fast"] + ["100.0%"] * 6]
 

@@ -137,7 +137,7 @@ def times_legend(leaderboard: Leaderboard) -> str:
             f"{TIED} tied: another submission may have met the target first, as far as evaluations "
             "tell."
         )
-    if np.isfinite(leaderboard.times.missed_until_s).any():
+    if any(_resolution(leaderboard, column) for column in _columns(leaderboard)):
         lines.append("Resolution: median time between evaluations.")
     return "\n".join(lines)
 
