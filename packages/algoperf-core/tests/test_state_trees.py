@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algoperf_core.errors import CheckpointError
-from algoperf_core.state_trees import Description, array_facts, describe, rebuild, unrestorable
+from algoperf_core.state_trees import (
+    Description,
+    MadeAnew,
+    array_facts,
+    describe,
+    rebuild,
+    unrestorable,
+)
 
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
@@ -477,3 +485,21 @@ def test_file_that_would_run_code_is_refused(tmp_path):
     torch.save({"a": Trap()}, tmp_path / "tensors.pt")
     with pytest.raises(CheckpointError, match="Weights only"):
         TorchArrays().read(tmp_path, {"a": {}})
+
+
+def test_containers_of_another_framework_are_refused_by_name():
+    with pytest.raises(CheckpointError, match="holds a 'FrozenDict', which PyTorch does not have"):
+        TorchArrays().unflatten("FrozenDict", [])
+
+
+@pytest.mark.parametrize("mark", [(), (MadeAnew,)])
+def test_what_set_up_makes_anew_is_left_out_whatever_it_holds(mark):
+    class Training(*mark):
+        def __init__(self):
+            self.folder = Path("not restorable")
+
+    if mark:
+        assert list(describe({"training": Training()}, TorchArrays(), "state").arrays) == []
+    else:
+        with pytest.raises(CheckpointError, match="training"):
+            describe({"training": Training()}, TorchArrays(), "state")

@@ -73,8 +73,12 @@ class TorchArrays:
         return None
 
     def unflatten(self, structure: Any, children: list[Any]) -> Any:
-        """There are no registered containers."""
-        raise NotImplementedError
+        """There are no registered containers.
+
+        Raises:
+            CheckpointError: Always: the checkpoint was written by another framework.
+        """
+        raise CheckpointError(f"the checkpoint holds a {structure!r}, which PyTorch does not have")
 
     def load_state(self, holder: Any, state: Any) -> None:
         """Calls `load_state_dict`; an optimizer's tensors keep the type they were saved with."""
