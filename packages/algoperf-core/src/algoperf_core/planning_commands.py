@@ -1,4 +1,4 @@
-"""`algoperf memory`, `algoperf estimate` and `algoperf doctor`: what to know before a campaign is started."""
+"""`algoperf memory`, `estimate`, `calibrate` and `doctor`: what to know before a campaign is started."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algoperf_core.arguments import count, default_data_dir, framework
+from algoperf_core.errors import CampaignError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,7 @@ _TABLE_WIDTH = 140
 
 
 def add_planning_commands(commands: Any) -> None:
-    """Adds the three commands to the subparsers of `algoperf`."""
+    """Adds the four commands to the subparsers of `algoperf`."""
     memory = commands.add_parser(
         "memory", help="two steps and an evaluation at full batch size: peak memory per workload"
     )
@@ -35,6 +36,15 @@ def add_planning_commands(commands: Any) -> None:
     _add_subject(estimate, None)
     _add_scale(estimate)
     estimate.set_defaults(command=run_estimate)
+    calibrate = commands.add_parser(
+        "calibrate", help="budgets for this machine: the time that a reference algorithm needs here"
+    )
+    calibrate.add_argument(
+        "benchmark", metavar="BENCHMARK", help="installed benchmark or TOML file"
+    )
+    _add_subject(calibrate, None)
+    _add_calibration(calibrate)
+    calibrate.set_defaults(command=run_calibrate)
     doctor = commands.add_parser("doctor", help="what is wrong with this installation and machine")
     doctor.add_argument("--benchmark", metavar="NAME", help="also look for its workloads and data")
     _add_paths(doctor)
@@ -84,6 +94,13 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
     add("--trials", type=count, metavar="N", help="plan for so many trials per study")
     add("--max-steps", type=count, metavar="N", help="plan for trials of at most N steps")
     add("--jobs", type=count, default=1, metavar="N", help="plan for N trials at a time")
+
+
+def _add_calibration(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--steps", type=count, default=50, metavar="N", help="steps to measure (default: 50)")
+    add("--jobs", type=count, default=1, metavar="N", help="as with N trials at a time")
+    add("--output", type=Path, metavar="FILE", help="default: BENCHMARK.calibrated.toml")
 
 
 def _campaign(options: argparse.Namespace, benchmark: Benchmark) -> Campaign:
@@ -190,6 +207,45 @@ def run_estimate(options: argparse.Namespace) -> int:
         for line in (*troubles(estimate.unmeasured), *estimate_notes(estimate)):
             console.print(line)
     return EXIT_TROUBLE if estimate.unmeasured else 0
+
+
+def run_calibrate(options: argparse.Namespace) -> int:
+    """`algoperf calibrate`: writes the benchmark with the budgets of this machine.
+
+    Returns:
+        0; a workload that cannot be measured is an error.
+    """
+    from algoperf_core.calibration import calibrated_document, calibrated_workloads
+    from algoperf_core.durable import write_durable
+    from algoperf_core.machine import hardware
+    from algoperf_core.planning_tables import calibration_json, calibration_table
+    from algoperf_core.probe import WARM_UP_STEPS
+    from algoperf_core.probing import Effort
+    from algoperf_scoring import load_benchmark
+
+    if len(options.submissions) > 1:
+        raise CampaignError(
+            f"one reference algorithm sets the budgets, {len(options.submissions)} were given; name one"
+        )
+    benchmark = load_benchmark(options.benchmark)
+    effort = Effort(warm_up=WARM_UP_STEPS, steps=options.steps, repeat=False, jobs=options.jobs)
+    probed = _probe(options, [_campaign(options, benchmark)], effort)
+    calibrated = calibrated_workloads(probed, benchmark)
+    machine = hardware()
+    facts = {
+        "reference algorithm": f"{probed[0].submission}, {probed[0].framework}",
+        "machine": f"{machine['cpu_model_name']}, {machine['cpu_count']} processors for "
+        f"{options.jobs} trials at a time",
+    }
+    output = options.output or Path(f"{benchmark.name}.calibrated.toml")
+    write_durable(output, calibrated_document(benchmark, calibrated, facts).encode())
+    if options.json:
+        print(json.dumps(calibration_json(calibrated, output), indent=2))  # noqa: T201
+    else:
+        console = _console()
+        console.print(calibration_table(calibrated))
+        console.print(f"\nUse them with: --benchmark {output}")
+    return 0
 
 
 def run_doctor(options: argparse.Namespace) -> int:

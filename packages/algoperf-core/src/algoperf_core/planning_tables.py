@@ -1,13 +1,15 @@
-"""What `algoperf memory` and `algoperf estimate` print: tables for people, JSON for machines."""
+"""What `algoperf memory`, `estimate` and `calibrate` print: tables for people, JSON for machines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from algoperf_core.calibration import CalibratedWorkload
 from algoperf_core.estimate import (
     KEPT_CHECKPOINTS,
     CampaignEstimate,
@@ -239,3 +241,33 @@ def estimate_json(estimate: CampaignEstimate, benchmark: str) -> dict[str, Any]:
 
 def _trial_json(trial: TrialEstimate) -> dict[str, Any]:
     return asdict(trial) | {"hours": hours(trial.total_s), "horizon": trial.horizon}
+
+
+def calibration_table(calibrated: Sequence[CalibratedWorkload]) -> Table:
+    """Budgets before and after calibration, a row for each workload."""
+    table = _table("workload", "compile", "step", "step hint", "budget was", "budget is", "factor")
+    for found in calibrated:
+        table.add_row(
+            found.name,
+            readable_time(found.compilation_s),
+            readable_time(found.step_s),
+            f"{found.step_hint:,}",
+            f"{found.old_budget_s:,g} s",
+            f"{found.budget_s:,g} s",
+            f"{found.factor:.2f}",
+        )
+    return table
+
+
+def calibration_json(calibrated: Sequence[CalibratedWorkload], path: Path) -> dict[str, Any]:
+    """The same as data, with the path of the definition that was written."""
+    workloads = [
+        asdict(found)
+        | {
+            "budget_s": found.budget_s,
+            "eval_period_s": found.eval_period_s,
+            "factor": found.factor,
+        }
+        for found in calibrated
+    ]
+    return {"benchmark": str(path), "workloads": workloads}
