@@ -20,6 +20,7 @@ from algoperf_core.arguments import period as _period
 from algoperf_core.check.command import add_check_arguments
 from algoperf_core.errors import CampaignError
 from algoperf_core.planning_commands import add_planning_commands
+from algoperf_core.targets.command import add_targets_command
 from algoperf_core.watching_options import (
     add_status_command,
     add_watching_options,
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(command=_list)
     add_planning_commands(commands)
+    add_targets_command(commands)
     return parser
 
 
