@@ -58,7 +58,7 @@ def invert(image: Image) -> Image:
 def posterize(image: Image, bits: int) -> Image:
     """Keeps the topmost `bits` bits of each pixel, at least one."""
     dropped = min(8 - bits, 7)
-    return image >> dropped << dropped
+    return image & np.uint8(256 - (1 << dropped))
 
 
 def solarize(image: Image, threshold: int) -> Image:
