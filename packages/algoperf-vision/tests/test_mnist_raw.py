@@ -77,7 +77,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 def test_a_compressed_file_that_ends_early_is_named(tmp_path):
     files = compressed()
     files["train-images-idx3-ubyte.gz"] = files["train-images-idx3-ubyte.gz"][:300]
-    with pytest.raises(RawDataError, match="train-images-idx3-ubyte.gz: cannot be read"):
+    with pytest.raises(RawDataError, match=r"train-images-idx3-ubyte\.gz: cannot be read"):
         read_mnist(write_tree(tmp_path, files), SIZES)
 
 
