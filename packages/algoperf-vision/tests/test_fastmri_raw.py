@@ -4,7 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
-from algoperf_vision.fastmri_raw import FastmriSizes, read_test, read_train, read_validation
+from algoperf_vision.fastmri_raw import (
+    SHARED_MASK,
+    FastmriSizes,
+    read_test,
+    read_train,
+    read_validation,
+)
 from algoperf_vision.raw_data import RawDataError
 
 SIZES = FastmriSizes(
@@ -66,6 +72,11 @@ def test_slices_hold_what_the_file_holds(raw_dir):
 def test_the_first_volumes_validate_and_the_rest_test(raw_dir):
     assert [one.kspace.shape[1] for one in read_validation(raw_dir, SIZES)] == [12, 12, 8]
     assert [one.kspace.shape[1] for one in read_test(raw_dir, SIZES)] == [9, 9]
+
+
+def test_only_training_slices_are_numbered(raw_dir):
+    for read in (read_validation, read_test):
+        assert {one.index for one in read(raw_dir, SIZES)} == {SHARED_MASK}
 
 
 def test_a_volume_without_a_maximum_has_zero(raw_dir):

@@ -9,6 +9,7 @@ archives unpack to `singlecoil_train` and `singlecoil_val`, which are understood
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class FastmriSizes:
 
 
 FASTMRI_SIZES = FastmriSizes()
+SHARED_MASK = -1
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Slice:
         kspace: `(rows, width)`, complex64, all columns; the width differs between volumes.
         target: The fully sampled image `(320, 320)`, float32.
         volume_max: Largest value of the volume's images; 0 where the file does not say.
-        index: Number of the slice in its split, from 0.
+        index: Number of a training slice, from 0; `SHARED_MASK` for slices that are only evaluated.
     """
 
     kspace: npt.NDArray[np.complex64]
@@ -82,7 +84,9 @@ def read_validation(raw_dir: Path, sizes: FastmriSizes = FASTMRI_SIZES) -> Itera
         RawDataError: Originals are missing, damaged or incomplete.
     """
     volumes = _held_out(raw_dir, sizes)[: sizes.validation_volumes]
-    return counted(_slices(volumes), sizes.num_validation, "fastMRI, validation slices")
+    return counted(
+        _slices(volumes, shared=True), sizes.num_validation, "fastMRI, validation slices"
+    )
 
 
 def read_test(raw_dir: Path, sizes: FastmriSizes = FASTMRI_SIZES) -> Iterator[Slice]:
@@ -96,7 +100,7 @@ def read_test(raw_dir: Path, sizes: FastmriSizes = FASTMRI_SIZES) -> Iterator[Sl
         RawDataError: Originals are missing, damaged or incomplete.
     """
     volumes = _held_out(raw_dir, sizes)[sizes.validation_volumes :]
-    return counted(_slices(volumes), sizes.num_test, "fastMRI, test slices")
+    return counted(_slices(volumes, shared=True), sizes.num_test, "fastMRI, test slices")
 
 
 def _held_out(raw_dir: Path, sizes: FastmriSizes) -> list[Path]:
@@ -113,12 +117,11 @@ def _volumes(raw_dir: Path, split: str, count: int) -> list[Path]:
     return volumes
 
 
-def _slices(volumes: Sequence[Path]) -> Iterator[Slice]:
-    index = 0
+def _slices(volumes: Sequence[Path], shared: bool = False) -> Iterator[Slice]:
+    numbers = itertools.repeat(SHARED_MASK) if shared else itertools.count()
     for path in volumes:
         for kspace, target, volume_max in _volume(path):
-            yield Slice(kspace, target, volume_max, index)
-            index += 1
+            yield Slice(kspace, target, volume_max, next(numbers))
 
 
 def _volume(
