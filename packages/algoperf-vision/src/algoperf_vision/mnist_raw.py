@@ -1,0 +1,116 @@
+"""Reading MNIST (LeCun et al. 1998): the official idx files, compressed or not, or an export from the hub."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algoperf_vision.raw_data import (
+    RawDataError,
+    decoded_images,
+    find,
+    missing,
+    parquet_files,
+    parquet_rows,
+    reading,
+    require_count,
+)
+
+PLACES = ("mnist", "MNIST", "MNIST/raw", ".")
+SHAPE = (28, 28, 1)
+_OFFICIAL_NAMES = {"train": "train", "test": "t10k"}
+_ADVICE = "Download the four files from https://ossci-datasets.s3.amazonaws.com/mnist/."
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class MnistSizes:
+    """How many images there must be; validation images are the last of the official training set."""
+
+    num_train: int = 50_000
+    num_validation: int = 10_000
+    num_test: int = 10_000
+
+
+MNIST_SIZES = MnistSizes()
+
+
+def read_mnist(raw_dir: Path, sizes: MnistSizes = MNIST_SIZES) -> dict[str, Columns]:
+    """Reads all splits.
+
+    Args:
+        raw_dir: Folder of downloaded originals.
+        sizes: What the dataset must have.
+
+    Returns:
+        For `train`, `validation` and `test`: `images` `(examples, 28, 28, 1)`, uint8, and `labels`
+        `(examples,)`, int32.
+
+    Raises:
+        RawDataError: Originals are missing, damaged or incomplete.
+    """
+    train, test = _original(raw_dir, "train"), _original(raw_dir, "test")
+    official = sizes.num_train + sizes.num_validation
+    require_count(len(train["labels"]), official, "MNIST, official training images")
+    require_count(len(test["labels"]), sizes.num_test, "MNIST, test images")
+    return {
+        "train": {name: column[: sizes.num_train] for name, column in train.items()},
+        "validation": {name: column[sizes.num_train :] for name, column in train.items()},
+        "test": test,
+    }
+
+
+def _original(raw_dir: Path, split: str) -> Columns:
+    prefix = _OFFICIAL_NAMES[split]
+    official = find(raw_dir, PLACES, _names(prefix, "images", 3))
+    if official is None and (exported := parquet_files(raw_dir, PLACES, split)):
+        images, labels = decoded_images(parquet_rows(exported, ("image", "label")), SHAPE)
+        return {"images": images, "labels": labels}
+    images = read_idx(_file(raw_dir, _names(prefix, "images", 3), f"MNIST, {split} images"))
+    label_file = _file(raw_dir, _names(prefix, "labels", 1), f"MNIST, {split} labels")
+    labels = read_idx(label_file).astype(np.int32)
+    require_count(len(labels), len(images), f"{label_file}: labels")
+    return {"images": images[..., np.newaxis], "labels": labels}
+
+
+def _file(raw_dir: Path, names: tuple[str, ...], what: str) -> Path:
+    found = find(raw_dir, PLACES, names)
+    if found is None:
+        raise missing(what, raw_dir, PLACES, names, _ADVICE)
+    return found
+
+
+def _names(prefix: str, kind: str, dimensions: int) -> tuple[str, ...]:
+    name = f"{prefix}-{kind}-idx{dimensions}-ubyte"
+    return f"{name}.gz", name, f"{prefix}-{kind}.idx{dimensions}-ubyte"
+
+
+def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+    """Reads an array of bytes from an idx file.
+
+    The format: two zeros, the type (8 for bytes), the number of axes, then their lengths as big-endian
+    32-bit numbers, then the values.
+
+    Args:
+        path: The file, compressed if its name ends in `.gz`.
+
+    Raises:
+        RawDataError: The file is damaged or holds something else.
+    """
+    with reading(path):
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    axes = data[3] if len(data) > 3 else 0
+    if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * axes:
+        raise RawDataError(
+            f"{path}: is no idx file of bytes: it begins with {data[:4]!r}. {_ADVICE}"
+        )
+    shape = np.frombuffer(data, ">u4", axes, 4).astype(np.int64)
+    values = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
+    require_count(len(values), int(shape.prod()), f"{path}: bytes after the header")
+    return values.reshape(shape)

@@ -1,0 +1,68 @@
+"""Structural similarity per example in JAX; `ssim_torch` is the same function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+WINDOW = 7
+K1, K2 = 0.01, 0.03
+
+
+def ssim(
+    logits: Any,
+    targets: Any,
+    mean: Any | None = None,
+    std: Any | None = None,
+    volume_max: Any | None = None,
+) -> Any:
+    """Structural similarity (Wang et al. 2004) of reconstructions, as published for fastMRI.
+
+    Windows are uniform, 7x7, wholly inside the image; variances are those of a sample. The data range is the
+    largest value of the volume.
+
+    Args:
+        logits: Normalised predictions `(batch, height, width)`, at least 7 in height and width.
+        targets: Normalised targets `(batch, height, width)`.
+        mean: What to add to both after scaling, `(batch,)`; None is 0.
+        std: What to scale both by, `(batch,)`; None is 1.
+        volume_max: Data range `(batch,)`; None and values of 0 are 1.
+
+    Returns:
+        `(batch,)`, float32, from -1 to 1.
+    """
+    count = len(logits)
+    mean = jnp.zeros(count) if mean is None else mean
+    std = jnp.ones(count) if std is None else std
+    data_range = jnp.ones(count) if volume_max is None else volume_max
+    data_range = jnp.where(data_range == 0, 1.0, data_range)
+    x, y = (_per_image(std) * images + _per_image(mean) for images in (logits, targets))
+    similarity = _similarity_map(x, y, _per_image(data_range))
+    return jnp.clip(similarity.mean((1, 2)), -1, 1)
+
+
+def _similarity_map(x: Any, y: Any, data_range: Any) -> Any:
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _box_means(jnp.stack((x, y, x * x, y * y, x * y)))
+    sample = WINDOW**2 / (WINDOW**2 - 1)
+    var_x = sample * (mean_xx - mean_x * mean_x)
+    var_y = sample * (mean_yy - mean_y * mean_y)
+    covariance = sample * (mean_xy - mean_x * mean_y)
+    numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return numerator / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+
+
+def _box_means(images: Any) -> Any:
+    """Means over windows, `(..., height, width)` to `(..., height - 6, width - 6)`."""
+    ones = (1,) * (images.ndim - 2)
+    for window in ((WINDOW, 1), (1, WINDOW)):
+        images = lax.reduce_window(
+            images, 0.0, lax.add, (*ones, *window), (1,) * images.ndim, "VALID"
+        )
+    return images / WINDOW**2
+
+
+def _per_image(values: Any) -> Any:
+    return values[:, jnp.newaxis, jnp.newaxis]
