@@ -15,10 +15,10 @@ from algoperf_toy.definition import DATASET
 from algoperf_workloads.pipeline import TrainingBatches, training_queue
 
 if __name__ == "__main__":
-    columns = DATASET.columns(DATASET.open({data_dir!r}).splits, "train")
+    examples = DATASET.examples(DATASET.open({data_dir!r}).splits, "train")
     inline, workers = (
         training_queue(
-            TrainingBatches(DATASET, columns, batch_size=8, seed=(1, 2)),
+            TrainingBatches(DATASET, examples, batch_size=8, seed=(1, 2)),
             lambda batch: batch["inputs"].tobytes(),
             workers=count,
             num_batches=8,

@@ -108,7 +108,7 @@ def test_each_split_is_fetched_from_the_device_at_once(framework, data_dir, monk
     params, state = workload.init_model_fn(KEYS[framework])
     fetched = []
     fetch = workload._fetch
-    monkeypatch.setattr(workload, "_fetch", lambda totals: fetched.append(1) or fetch(totals))
+    monkeypatch.setattr(workload, "_fetch", lambda *found: fetched.append(1) or fetch(*found))
     workload.eval_model(4, params, state, KEYS[framework], data_dir)
     assert len(fetched) == 3
 

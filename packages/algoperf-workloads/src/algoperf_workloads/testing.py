@@ -18,7 +18,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -180,7 +180,7 @@ def check_facts(subject: Subject) -> None:
     dataset = definition.dataset
     splits = dataset.open(subject.data_dir).splits
     for split, size in dataset.sizes().items():
-        found = len(next(iter(dataset.columns(splits, split).values())))
+        found = len(dataset.examples(splits, split))
         assert found == size, f"split {split!r} has {found} examples, declared are {size}"
 
 
@@ -489,23 +489,25 @@ def _one_by_one(subject: Subject, params: Any, state: Any) -> dict[str, float]:
 
     def sums(batch: Any) -> Any:
         logits, _ = subject.jax.model_fn(params, batch, state, EVAL, None, False)
-        loss = subject.jax.loss_fn(batch["targets"], logits)
-        return subject.definition.metrics.sums(logits, batch, loss)
+        loss = subject.jax.loss_fn(batch["targets"], logits, batch["weights"])
+        collect = subject.jax._collect
+        variables = {"params": params, **(state or {})}
+        forward = partial(subject.jax._module.apply, variables, train=False)
+        outputs = {} if collect is None else collect(forward, logits, batch)
+        return subject.jax._metric_sums(logits, batch, loss), outputs
 
     compiled = jax.jit(sums)
     dataset = subject.definition.dataset
-    columns = dataset.columns(dataset.open(subject.data_dir).splits, "validation")
-    size = dataset.num_validation_examples
-    singles = []
-    for index in range(size):
-        batch = dataset.preprocess(
-            {name: array[index : index + 1] for name, array in columns.items()}
-        )
-        singles.append(compiled({**batch, "weights": np.ones(1, np.float32)}))
-    return {
-        name: math.fsum(float(single[name]) for single in singles) / size
-        for name in subject.definition.metrics.names
-    }
+    examples = dataset.examples(dataset.open(subject.data_dir).splits, "validation")
+    singles, collected = [], []
+    for row in range(len(examples)):
+        batch = {"weights": np.ones(1, np.float32), **dataset.preprocess(examples[[row]])}
+        single, outputs = compiled(batch)
+        singles.append(single)
+        collected += [jax.device_get(outputs)] if outputs else []
+    metrics = subject.definition.metrics
+    totals = {name: math.fsum(float(one[name]) for one in singles) for name in metrics.sum_names}
+    return metrics.compute(totals, len(examples), collected)
 
 
 def _names(subject: Subject) -> Mapping[str, str]:
