@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from algoperf_core.data_commands import DataDescription
 from algoperf_core.errors import WorkloadError
 from algoperf_workloads.columns import Array, Columns, Examples, evenly_spaced
 from algoperf_workloads.store import (
@@ -23,7 +24,7 @@ from algoperf_workloads.store import (
     silent,
     verify_dataset,
 )
-from algoperf_workloads.store_writing import Splits, write_dataset
+from algoperf_workloads.store_writing import Splits, work_folder, write_dataset
 
 Batch = dict[str, Array]
 
@@ -114,6 +115,21 @@ class DatasetDefinition:
         """Whether the prepared data are in a folder; nothing is read or made."""
         return (self.folder(data_dir) / MANIFEST).is_file()
 
+    def describe(self, data_dir: str | Path) -> DataDescription:
+        """What the data are and whether they are prepared."""
+        folder = self.folder(data_dir)
+        prepared = self.is_prepared(data_dir)
+        return DataDescription(
+            dataset=self.name,
+            folder=str(folder),
+            prepared=prepared,
+            on_the_fly=self.on_the_fly,
+            num_bytes=_size(folder) if prepared else self.prepared_bytes,
+            started_bytes=_size(work_folder(folder)),
+            source=self.source,
+            licence=self.licence,
+        )
+
     def prepare(
         self, data_dir: str | Path, raw_dir: str | Path | None = None, report: Report = silent
     ) -> StoredDataset:
@@ -179,3 +195,9 @@ class DatasetDefinition:
         if self.content_hash is not None:
             require_hash(dataset, self.content_hash)
         return dataset
+
+
+def _size(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    return sum(path.stat().st_size for path in folder.glob("*.arrow"))

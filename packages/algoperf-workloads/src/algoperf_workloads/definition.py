@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from algoperf_core.data_commands import DataDescription, Report
 from algoperf_core.spec import FRAMEWORKS, Framework, LossType, Workload
 from algoperf_scoring import BenchmarkWorkload, unknown_name
 from algoperf_workloads.dataset import DatasetDefinition
@@ -127,6 +128,18 @@ class WorkloadDefinition:
     def is_prepared(self, data_dir: Path) -> bool:
         """Whether the prepared data are in a folder; nothing is read or made."""
         return self.dataset.is_prepared(data_dir)
+
+    def describe_data(self, data_dir: Path) -> DataDescription:
+        """What the workload's data are, for `algoperf data list`."""
+        return self.dataset.describe(data_dir)
+
+    def prepare_data(self, data_dir: Path, raw_dir: Path | None, report: Report) -> None:
+        """Makes the prepared data where they are missing, for `algoperf data prepare`."""
+        self.dataset.prepare(data_dir, raw_dir, report)
+
+    def verify_data(self, data_dir: Path, report: Report) -> None:
+        """Reads every byte of the prepared data, for `algoperf data verify`."""
+        self.dataset.verify(data_dir, report)
 
     def create(self, framework: Framework, goal: BenchmarkWorkload) -> Workload:
         """Builds the workload for a framework, with the goal that a benchmark sets.

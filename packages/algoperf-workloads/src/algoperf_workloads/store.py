@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from algoperf_core.data_commands import Report
 from algoperf_core.errors import WorkloadError
 from algoperf_workloads.columns import Array, BinaryColumn, Columns, ShardedColumn
 
@@ -33,9 +34,6 @@ _READABLE_FORMATS = (1, FORMAT)
 # Hashing reads every byte: a second or so for this much. Of larger datasets only sizes are checked.
 HASHED_BYTES = 2**30
 BINARY = "binary"
-
-Report = Callable[[str, int, int], None]
-"""Told about progress: what is being done, examples done, bytes done."""
 
 
 def silent(what: str, examples: int, num_bytes: int) -> None:

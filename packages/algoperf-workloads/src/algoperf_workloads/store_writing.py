@@ -89,7 +89,7 @@ def write_dataset(
         whole = {split: data for split, data in found.items() if isinstance(data, Mapping)}
         for split, columns in whole.items():
             column_types(split, columns)
-        work = folder.parent / f".{folder.name}.partial"
+        work = work_folder(folder)
         try:
             _write(work, found, content_hash(whole) if len(whole) == len(found) else None, report)
             # Refuses a folder that has something in it: it is not ours.
@@ -101,6 +101,11 @@ def write_dataset(
         finally:
             if len(whole) == len(found):
                 shutil.rmtree(work, ignore_errors=True)
+
+
+def work_folder(folder: Path) -> Path:
+    """Where a dataset is while it is prepared."""
+    return folder.parent / f".{folder.name}.partial"
 
 
 def column_types(split: str, columns: Columns) -> dict[str, ColumnType]:
