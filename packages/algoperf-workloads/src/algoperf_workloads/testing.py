@@ -25,6 +25,14 @@ import numpy as np
 
 from algoperf_core.spec import ForwardPassMode, LossType, ParameterType, ShapeTuple
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.data_checks import (
+    check_batches_of_workers_and_ranks,
+    check_compiles_once,
+    check_dense_labels,
+    check_dropout_is_random,
+    check_padding_changes_nothing,
+    check_passes_do_not_wait,
+)
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.parity import load_flax_variables, torch_arrays
@@ -161,12 +169,19 @@ def check_workload(
         try:
             check(subject)
         except AssertionError as error:
-            failures.append(f"{check.__name__}: {error}")
+            failures.append(f"{check.__name__}: {error}{_meaning(check)}")
+        except Exception as error:  # a check that cannot even run must not hide the others
+            failures.append(f"{check.__name__}: {type(error).__name__}: {error}{_meaning(check)}")
     if failures:
         raise AssertionError(
-            f"{definition.name} fails {len(failures)} checks:\n" + "\n".join(failures)
+            f"{definition.name} fails {len(failures)} of {len(chosen)} checks:\n"
+            + "\n".join(failures)
         )
     return [check.__name__ for check in chosen]
+
+
+def _meaning(check: Check) -> str:
+    return f"\n    what must hold: {(check.__doc__ or '').strip()}"
 
 
 def check_facts(subject: Subject) -> None:
@@ -247,6 +262,9 @@ def check_initialisation_is_deterministic(subject: Subject) -> None:
 def check_training_batches(subject: Subject) -> None:
     """Batches have the declared arrays, are the same in both frameworks, and their position restores."""
     arrays = subject.definition.dataset.arrays
+    assert subject.batch.keys() == arrays.keys(), (
+        f"batches hold {sorted(subject.batch)}, declared are {sorted(arrays)}"
+    )
     for key, expected in arrays.items():
         found = subject.batch[key]
         assert found.shape == (subject.batch_size, *expected.shape), (
@@ -455,12 +473,18 @@ CHECKS: tuple[Check, ...] = (
     check_initialisation_is_deterministic,
     check_training_batches,
     check_evaluation_batches,
+    check_batches_of_workers_and_ranks,
     check_forward_agrees,
     check_loss_agrees,
     check_gradients_agree,
+    check_dense_labels,
     check_batch_norm_switch,
     check_dropout_rate,
+    check_dropout_is_random,
+    check_padding_changes_nothing,
+    check_passes_do_not_wait,
     check_evaluation_is_exact,
+    check_compiles_once,
     check_jit,
     check_torch_compile,
 )
