@@ -77,7 +77,7 @@ def test_next_batch_on_the_device(benchmark, framework, tmp_path):
 
 
 def test_next_batch_in_numpy(benchmark, tmp_path):
-    columns = DIGITS.open(tmp_path).splits["train"]
-    batches = TrainingBatches(DIGITS, columns, batch_size=BATCH_SIZE, seed=(0,))
+    examples = DIGITS.examples(DIGITS.open(tmp_path).splits, "train")
+    batches = TrainingBatches(DIGITS, examples, batch_size=BATCH_SIZE, seed=(0,))
     numbers = iter(range(10**9))
     benchmark(lambda: batches[next(numbers)])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from algoperf_vision.digits_data import DIGITS, SPLIT_SIZES, make_digits, preprocess, shift
+from algoperf_vision.digits_data import DIGITS, SPLIT_SIZES, make_digits, preprocess, shift, train
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,8 @@ def shifted(image, rows, columns):
 @settings(max_examples=20, deadline=None)
 def test_every_image_moves_by_at_most_a_pixel(seed):
     images = np.random.default_rng(seed).random((6, 5, 7, 2)).astype(np.float32)
-    batch = {"inputs": images, "targets": np.arange(6)}
-    moved = shift(batch, np.random.default_rng(seed))
-    assert moved["targets"] is batch["targets"]
-    for before, after in zip(images, moved["inputs"], strict=True):
+    moved = shift(images, np.random.default_rng(seed))
+    for before, after in zip(images, moved, strict=True):
         candidates = [shifted(before, row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
         assert any(np.array_equal(after, candidate) for candidate in candidates)
 
@@ -78,15 +76,23 @@ def test_every_image_moves_by_at_most_a_pixel(seed):
 def test_all_nine_shifts_occur_equally_often():
     image = np.zeros((9000, 3, 3, 1), np.float32)
     image[:, 1, 1] = 1
-    moved = shift({"inputs": image}, np.random.default_rng(0))["inputs"]
+    moved = shift(image, np.random.default_rng(0))
     assert np.abs(moved.mean(0) - 1 / 9).max() < 0.02
 
 
 def test_a_shift_leaves_its_input_alone_and_follows_its_generator(splits):
-    batch = preprocess(splits["test"])
-    before = batch["inputs"].copy()
-    first, again, other = (shift(batch, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(batch["inputs"], before)
-    np.testing.assert_array_equal(first["inputs"], again["inputs"])
-    assert not np.array_equal(first["inputs"], other["inputs"])
-    assert first["inputs"].dtype == np.float32
+    images = preprocess(splits["test"])["inputs"]
+    before = images.copy()
+    first, again, other = (shift(images, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert first.dtype == np.float32
+
+
+def test_training_shifts_what_evaluation_sees(splits):
+    batch = train(splits["test"], np.random.default_rng(4))
+    plain = preprocess(splits["test"])
+    np.testing.assert_array_equal(batch["targets"], plain["targets"])
+    expected = shift(plain["inputs"], np.random.default_rng(4))
+    np.testing.assert_array_equal(batch["inputs"], expected)

@@ -33,13 +33,14 @@ def preprocess(columns):
     return {"inputs": columns["images"] / np.float32(255), "targets": columns["labels"]}
 
 
-def brighten(batch, generator):
+def brighten(columns, generator):
+    batch = preprocess(columns)
     return {**batch, "inputs": batch["inputs"] + generator.random(dtype=np.float32)}
 
 
 @pytest.fixture
 def dataset():
-    """Fifty random images to train on, unaugmented."""
+    """Fifty random images to train on, as they are."""
     return DatasetDefinition(
         name="small",
         num_train_examples=SIZES["train"],
@@ -55,7 +56,7 @@ def dataset():
 @pytest.fixture
 def augmented(dataset):
     """The same images, each batch brightened by a random amount."""
-    return replace(dataset, augment=brighten)
+    return replace(dataset, train=brighten)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from algoperf_core.spec import ParameterType
 from algoperf_toy.definition import DATASET, GOAL, TOY
-from algoperf_workloads import ArraySpec, testing
+from algoperf_workloads import ArraySpec, Implementation, testing
 from algoperf_workloads.parameter_types import ParameterRule
 from algoperf_workloads.testing import (
     CHECKS,
@@ -68,6 +68,26 @@ def sums_with_padding(logits, batch, loss):
     return {"accuracy": right.sum() + 0 * batch["weights"].sum(), "loss": loss["summed"]}
 
 
+def cropped(columns, generator):
+    batch = DATASET.train(columns, generator)
+    return {**batch, "inputs": batch["inputs"][:, : generator.integers(2, 7)]}
+
+
+def unseeded(columns, generator):
+    batch = DATASET.preprocess(columns)
+    return {**batch, "inputs": batch["inputs"] + np.random.random(1).astype(np.float32)}
+
+
+def with_jax(name):
+    classes = replace(TOY.model.classes, jax=f"algoperf_toy.jax_model:{name}")
+    return replace(TOY, model=replace(TOY.model, classes=classes))
+
+
+def with_loss(name):
+    loss = Implementation(jax=f"algoperf_toy.losses:{name}", pytorch=TOY.loss.pytorch)
+    return replace(TOY, loss=loss)
+
+
 RULE = ParameterRule(r"Dense_0/kernel", ParameterType.EMBEDDING)
 DEFECTS = [
     ("check_facts", replace(TOY, name="tot"), "named 'tot', the goal is for 'toy'"),
@@ -80,7 +100,7 @@ DEFECTS = [
         "hidden.weight is WEIGHT",
     ),
     ("check_initialisation_is_deterministic", with_torch("NoisyNet"), "one key, different"),
-    ("check_training_batches", with_data("toy", preprocess=noisy), "different batches"),
+    ("check_training_batches", with_data("toy", preprocess=noisy, train=None), "different batches"),
     (
         "check_training_batches",
         with_data("toy", arrays={**DATASET.arrays, "targets": ArraySpec((), "int64")}),
@@ -92,6 +112,28 @@ DEFECTS = [
     ("check_batch_norm_switch", with_torch("OrdinaryNormNet"), "pytorch: update_batch_norm=False"),
     ("check_dropout_rate", with_torch("NoDropoutNet"), "pytorch, TRAIN: dropout_rate is ignored"),
     (
+        "check_training_batches",
+        with_data("toy", arrays={"inputs": DATASET.arrays["inputs"]}),
+        "declared are",
+    ),
+    (
+        "check_batches_of_workers_and_ranks",
+        with_data("toy", train=lambda columns, generator: DATASET.preprocess(columns)),
+        "cannot be sent to worker processes",
+    ),
+    (
+        "check_batches_of_workers_and_ranks",
+        with_data("toy", train=unseeded),
+        "one seed gives different batches",
+    ),
+    ("check_dense_labels", with_loss("guessing_by_length"), "jax loss of dense labels"),
+    ("check_dropout_is_random", with_torch("FixedDropoutNet"), "two keys, the same dropout"),
+    ("check_dropout_is_random", with_torch("NeverOffNet"), "EVAL passes depend on the key"),
+    ("check_padding_changes_nothing", with_jax("MixingNet"), "jax .* with 3 rows of padding"),
+    ("check_compiles_once", with_data("toy", train=cropped), "a TRAIN pass was compiled"),
+    ("check_passes_do_not_wait", with_torch("ReadingNet"), "reads values with _local_scalar"),
+    ("check_passes_do_not_wait", with_jax("ReadingNet"), "jax, TRAIN: reads a value"),
+    (
         "check_evaluation_is_exact",
         replace(TOY, metrics=replace(TOY.metrics, sums=sums_with_padding)),
         "validation/accuracy, batch size 8",
@@ -102,13 +144,13 @@ DEFECTS = [
 @pytest.mark.parametrize(("name", "definition", "message"), DEFECTS)
 def test_a_defect_is_found_and_named(name, definition, message, data_dir):
     check = getattr(testing, name)
-    with pytest.raises(AssertionError, match=f"fails 1 checks:\n{name}: .*{message}"):
+    with pytest.raises(AssertionError, match=f"fails 1 of 1 checks:\n{name}: .*{message}"):
         check_workload(definition, GOAL, data_dir, checks=[check])
 
 
 def test_all_failures_are_reported_together(data_dir):
     checks = [testing.check_facts, testing.check_forward_agrees, testing.check_gradients_agree]
-    with pytest.raises(AssertionError, match=r"(?s)fails 2 checks.*forward.*gradients"):
+    with pytest.raises(AssertionError, match=r"(?s)fails 2 of 3 checks.*forward.*gradients"):
         check_workload(with_torch("WrongActivationNet"), GOAL, data_dir, checks=checks)
 
 
@@ -117,3 +159,13 @@ def test_the_checks_that_ran_are_named(data_dir):
         TOY, GOAL, data_dir, checks=[testing.check_facts, testing.check_loss_agrees]
     )
     assert ran == ["check_facts", "check_loss_agrees"]
+
+
+def broken(subject):
+    """Something that must hold."""
+    raise TypeError("no such thing")
+
+
+def test_a_check_that_cannot_run_is_a_failure_like_others(data_dir):
+    with pytest.raises(AssertionError, match=r"(?s)broken: TypeError: no such thing.*must hold"):
+        check_workload(TOY, GOAL, data_dir, checks=[broken])

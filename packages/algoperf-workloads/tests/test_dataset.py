@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algoperf_toy.definition import DATASET, SIZES, TOY, make
-from algoperf_workloads.dataset import ArraySpec
+from algoperf_workloads.dataset import ArraySpec, DatasetNotPreparedError
 from algoperf_workloads.store import DatasetMismatchError, content_hash
 
 
@@ -47,23 +47,59 @@ def test_other_content_than_expected_is_refused(tmp_path):
         replace(DATASET, content_hash="beef").open(tmp_path)
 
 
-def test_eval_train_is_the_beginning_of_train(data_dir):
+def test_eval_train_is_evenly_spaced_in_train(data_dir):
     splits = DATASET.open(data_dir).splits
-    train, eval_train = (DATASET.columns(splits, split) for split in ("train", "eval_train"))
-    assert len(eval_train["number"]) == 20
-    np.testing.assert_array_equal(eval_train["image"], train["image"][:20])
+    eval_train = DATASET.examples(splits, "eval_train")
+    assert len(eval_train) == 20
+    found = eval_train[:]
+    np.testing.assert_array_equal(found["number"], np.arange(20) * 53 // 20)
+    np.testing.assert_array_equal(found["index"], found["number"])
+    np.testing.assert_array_equal(found["image"], splits["train"]["image"][found["number"]])
+
+
+def test_eval_train_of_all_examples_is_train(data_dir):
+    splits = DATASET.open(data_dir).splits
+    whole = replace(DATASET, num_eval_train_examples=SIZES["train"])
+    np.testing.assert_array_equal(whole.examples(splits, "eval_train")[:]["index"], np.arange(53))
 
 
 def test_splits_have_the_declared_sizes(data_dir):
     splits = DATASET.open(data_dir).splits
     for split, size in SIZES.items():
-        assert len(DATASET.columns(splits, split)["label"]) == size
+        assert len(DATASET.examples(splits, split)) == size
+
+
+def test_a_definition_may_use_fewer_examples_than_are_stored(data_dir):
+    splits = DATASET.open(data_dir).splits
+    few = replace(DATASET, num_train_examples=7, num_eval_train_examples=3)
+    np.testing.assert_array_equal(few.examples(splits, "train")[:]["number"], np.arange(7))
+    np.testing.assert_array_equal(few.examples(splits, "eval_train")[:]["number"], [0, 2, 4])
 
 
 def test_an_unknown_split_is_refused_with_the_known_ones(data_dir):
     splits = DATASET.open(data_dir).splits
     with pytest.raises(ValueError, match="'dev'; toy has train, eval_train, validation, test"):
-        DATASET.columns(splits, "dev")
+        DATASET.examples(splits, "dev")
+
+
+def test_data_that_take_long_are_not_made_on_opening(tmp_path):
+    large = replace(DATASET, on_the_fly=False)
+    with pytest.raises(DatasetNotPreparedError, match="algoperf data prepare toy --data-dir"):
+        large.open(tmp_path)
+    assert not list(tmp_path.iterdir())
+    large.prepare(tmp_path)
+    assert len(large.open(tmp_path).splits["train"]["number"]) == SIZES["train"]
+
+
+def test_originals_may_lie_elsewhere(tmp_path):
+    seen = []
+
+    def looking(raw_dir):
+        seen.append(raw_dir)
+        return make(raw_dir)
+
+    replace(DATASET, make=looking).prepare(tmp_path / "data", tmp_path / "raw")
+    assert seen == [tmp_path / "raw"]
 
 
 def test_a_dataset_may_lack_a_test_split():

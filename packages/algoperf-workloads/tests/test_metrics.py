@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algoperf_workloads import CLASSIFICATION
-from algoperf_workloads.metrics import classification_sums
+from algoperf_workloads import CLASSIFICATION, Metrics
+from algoperf_workloads.metrics import add_compensated, classification_sums, zero_totals
 
 
 def sums(logits, targets, weights, losses):
@@ -34,7 +34,7 @@ def test_dense_targets_are_compared_by_their_largest_entry():
 
 
 def test_means_divide_by_the_number_of_examples():
-    assert CLASSIFICATION.means({"accuracy": 3.0, "loss": 6.0}, 4) == {
+    assert CLASSIFICATION.compute({"accuracy": 3.0, "loss": 6.0}, 4) == {
         "accuracy": 0.75,
         "loss": 1.5,
     }
@@ -57,3 +57,74 @@ def test_sums_do_not_depend_on_how_examples_are_batched(seed, examples, batch_si
     ]
     for name, value in whole.items():
         assert sum(part[name] for part in parts) == pytest.approx(value)
+
+
+def ones(count):
+    return np.full(1, count, np.float32)
+
+
+def test_counts_far_above_single_precision_stay_exact():
+    totals = zero_totals(["examples"])
+    for _ in range(3000):
+        totals = np.stack(add_compensated(totals, ones(2**24 - 1)))
+    metrics = Metrics(names=("examples",), sums=classification_sums)
+    assert metrics.total(totals) == {"examples": 3000.0 * (2**24 - 1)}
+
+
+def test_counts_stay_exact_when_compiled():
+    jax = pytest.importorskip("jax")
+    add = jax.jit(lambda totals, added: jax.numpy.stack(add_compensated(totals, added)))
+    totals = zero_totals(["examples"])
+    for _ in range(3):
+        totals = add(totals, ones(2**24 - 1))
+        for _ in range(5):
+            totals = add(totals, ones(1))
+    assert float(np.asarray(totals, np.float64).sum()) == 3 * (2**24 + 4)
+
+
+def test_a_metric_may_be_divided_by_another_sum():
+    metrics = Metrics(names=("loss",), sums=classification_sums, divisors={"loss": "tokens"})
+    assert metrics.sum_names == ("loss", "tokens")
+    assert metrics.compute({"loss": 6.0, "tokens": 12.0}, 3) == {"loss": 0.5}
+    assert np.isnan(metrics.compute({"loss": 0.0, "tokens": 0.0}, 3)["loss"])
+
+
+class Ranked:
+    """The share of examples with positive target that score highest: no sum over batches."""
+
+    def __init__(self, scores=(), targets=()):
+        self.scores, self.targets = scores, targets
+
+    @classmethod
+    def from_batch(cls, scores, targets, weights):
+        kept = weights > 0
+        return cls(tuple(scores[kept]), tuple(targets[kept]))
+
+    def merge(self, other):
+        return Ranked(self.scores + other.scores, self.targets + other.targets)
+
+    def compute(self):
+        return {"top": float(self.targets[int(np.argmax(self.scores))])}
+
+
+def test_what_is_no_sum_is_accumulated_from_what_was_collected():
+    metrics = Metrics(
+        names=("top", "loss"),
+        sums=classification_sums,
+        accumulate=Ranked.from_batch,
+        accumulated=("top",),
+    )
+    parts = [
+        {
+            "scores": np.array([1.0, 9.0]),
+            "targets": np.array([0, 7]),
+            "weights": np.array([1.0, 0.0]),
+        },
+        {
+            "scores": np.array([2.0, 0.0]),
+            "targets": np.array([3, 0]),
+            "weights": np.array([1.0, 1.0]),
+        },
+    ]
+    assert metrics.sum_names == ("loss",)
+    assert metrics.compute({"loss": 6.0}, 3, parts) == {"top": 3.0, "loss": 2.0}

@@ -11,8 +11,8 @@ from algoperf_workloads.store import (
     content_hash,
     read_dataset,
     require_hash,
-    write_dataset,
 )
+from algoperf_workloads.store_writing import write_dataset
 
 SPLITS = {
     "train": {

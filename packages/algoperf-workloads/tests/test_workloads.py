@@ -1,6 +1,7 @@
 """The workload API of the generic classes: what a submission and the training loop see."""
 
 import math
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from algoperf_core.spec import ForwardPassMode, ParameterType, ShapeTuple
 from algoperf_toy.definition import GOAL, TOY
+from algoperf_toy.ranking import RANKED
 from algoperf_workloads import workload as workload_module
 
 TRAIN, EVAL = ForwardPassMode.TRAIN, ForwardPassMode.EVAL
@@ -108,7 +110,7 @@ def test_each_split_is_fetched_from_the_device_at_once(framework, data_dir, monk
     params, state = workload.init_model_fn(KEYS[framework])
     fetched = []
     fetch = workload._fetch
-    monkeypatch.setattr(workload, "_fetch", lambda totals: fetched.append(1) or fetch(totals))
+    monkeypatch.setattr(workload, "_fetch", lambda *found: fetched.append(1) or fetch(*found))
     workload.eval_model(4, params, state, KEYS[framework], data_dir)
     assert len(fetched) == 3
 
@@ -226,7 +228,32 @@ def test_an_untrained_loss_is_near_that_of_guessing(ready, data_dir):
     assert evaluate(ready, data_dir)["train/loss"] == pytest.approx(math.log(3), abs=0.6)
 
 
-@pytest.mark.parametrize("devices", [3, 8])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("batch_size", [3, 8, 64])
+def test_metrics_that_are_no_sums_see_every_example_once(framework, batch_size, data_dir):
+    workload = RANKED.create(framework, GOAL)
+    params, state = workload.init_model_fn(KEYS[framework])
+    found = workload.eval_model(batch_size, params, state, KEYS[framework], data_dir)
+    assert (found["train/seen"], found["validation/seen"], found["test/seen"]) == (20, 17, 11)
+    expected = workload.eval_model(5, params, state, KEYS[framework], data_dir)
+    assert found == pytest.approx(expected)
+
+
+def test_a_batch_from_worker_processes_is_the_same(data_dir):
+    ahead = replace(TOY, dataset=replace(TOY.dataset, workers=1))
+    expected, found = (
+        definition.create("pytorch", GOAL)._build_input_queue(0, "train", data_dir, 8)
+        for definition in (TOY, ahead)
+    )
+    for _ in range(3):
+        np.testing.assert_array_equal(
+            _numpy(next(expected)["inputs"]), _numpy(next(found)["inputs"])
+        )
+    assert found.get_state() == expected.get_state()
+    found.close()
+
+
+@pytest.mark.parametrize("devices", [3, 5, 8])
 def test_evaluation_is_exact_on_any_number_of_devices(run_python, data_dir, devices):
     code = f"""
 import jax
@@ -234,7 +261,7 @@ from algoperf_toy.definition import GOAL, TOY
 workload = TOY.create("jax", GOAL)
 params, state = workload.init_model_fn(jax.random.key(3))
 assert len(jax.devices()) == DEVICES
-batch = next(workload._build_input_queue(0, "train", {data_dir!r}, 24))
+batch = next(workload._build_input_queue(0, "train", {data_dir!r}, 2 * DEVICES))
 assert len(batch["inputs"].sharding.device_set) == DEVICES
 for batch_size in (DEVICES, 8, 17):
     print(workload.eval_model(batch_size, params, state, None, {data_dir!r}))

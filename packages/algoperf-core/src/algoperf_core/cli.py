@@ -18,6 +18,7 @@ from algoperf_core.arguments import default_data_dir
 from algoperf_core.arguments import framework as _framework
 from algoperf_core.arguments import period as _period
 from algoperf_core.check.command import add_check_arguments
+from algoperf_core.data_commands import add_data_commands
 from algoperf_core.errors import CampaignError
 from algoperf_core.planning_commands import add_planning_commands
 from algoperf_core.targets.command import add_targets_command
@@ -68,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "--memory", action="store_true", help="measure peak memory, as algoperf memory"
     )
     check.set_defaults(command=_check)
+    add_data_commands(
+        commands.add_parser("data", help="list, prepare and verify the data of workloads")
+    )
     listing = commands.add_parser(
         "list", help="show installed benchmarks, workloads and submissions"
     )

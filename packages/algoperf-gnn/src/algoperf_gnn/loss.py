@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from algoperf_gnn.entries import Entries, labelled_entries
+from algoperf_workloads.numpy_losses import sigmoid_losses
 
 
 def masked_sigmoid_cross_entropy(
@@ -39,6 +40,4 @@ def masked_sigmoid_cross_entropy(
 
 def entry_losses(entries: Entries) -> NDArray[np.float64]:
     """Compute `masked_sigmoid_cross_entropy` of a batch that is checked already."""
-    z = np.where(entries.positive, -entries.logits, entries.logits)
-    losses: NDArray[np.float64] = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
-    return np.where(entries.labelled, losses, 0)
+    return np.where(entries.labelled, sigmoid_losses(entries.logits, entries.positive), 0)

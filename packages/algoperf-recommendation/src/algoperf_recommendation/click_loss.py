@@ -13,6 +13,7 @@ from algoperf_recommendation.examples import (
     of_length,
     per_example,
 )
+from algoperf_workloads.numpy_losses import sigmoid_losses
 
 
 def sigmoid_cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Floats:
@@ -40,9 +41,7 @@ def sigmoid_cross_entropy(logits: ArrayLike, targets: ArrayLike) -> Floats:
         array([  0.6931, 100.    ])
     """
     x = per_example("logits", logits)
-    z = np.where(checked_targets(targets, x.size) == 1, -x, x)
-    losses: Floats = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
-    return losses
+    return sigmoid_losses(x, checked_targets(targets, x.size) == 1)
 
 
 @dataclass(frozen=True)

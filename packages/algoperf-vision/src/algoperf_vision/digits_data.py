@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from algoperf_workloads.columns import Array, Columns
 from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
-from algoperf_workloads.store import Columns, Splits
+from algoperf_workloads.store_writing import Splits
 
 NUM_CLASSES = 10
 SPLIT_SIZES = {"train": 397, "validation": 700, "test": 700}
@@ -52,14 +53,19 @@ def preprocess(columns: Columns) -> Batch:
     return {"inputs": columns["images"] * scale, "targets": columns["labels"]}
 
 
-def shift(batch: Batch, generator: np.random.Generator) -> Batch:
+def train(columns: Columns, generator: np.random.Generator) -> Batch:
+    """Scales images as `preprocess` does and shifts each of them."""
+    batch = preprocess(columns)
+    return {**batch, "inputs": shift(batch["inputs"], generator)}
+
+
+def shift(images: Array, generator: np.random.Generator) -> Array:
     """Moves every image by up to `MAX_SHIFT` pixels in both directions; what moves in is 0.
 
     Args:
-        batch: With `inputs` `(batch, height, width, channels)`.
+        images: `(batch, height, width, channels)`.
         generator: Draws an offset for each image and direction.
     """
-    images = batch["inputs"]
     count, height, width, channels = images.shape
     margin = slice(MAX_SHIFT, -MAX_SHIFT)
     padded = np.zeros(
@@ -70,7 +76,7 @@ def shift(batch: Batch, generator: np.random.Generator) -> Batch:
     windows = sliding_window_view(padded, (height, width), axis=(1, 2))
     rows, columns = generator.integers(0, 2 * MAX_SHIFT + 1, (2, count))
     shifted = windows[np.arange(count), rows, columns]
-    return {**batch, "inputs": np.ascontiguousarray(np.moveaxis(shifted, 1, -1))}
+    return np.ascontiguousarray(np.moveaxis(shifted, 1, -1))
 
 
 DIGITS = DatasetDefinition(
@@ -81,8 +87,10 @@ DIGITS = DatasetDefinition(
     num_test_examples=SPLIT_SIZES["test"],
     make=make_digits,
     preprocess=preprocess,
-    augment=shift,
+    train=train,
     arrays={"inputs": ArraySpec((8, 8, 1)), "targets": ArraySpec((), "int32")},
+    source="The test set of the UCI digits, which comes with scikit-learn; nothing to download.",
+    licence="CC BY 4.0 (UCI Machine Learning Repository)",
     content_hash="04b9526bbdf35b3fe0c3632c544508fd71724512a61bc38dce9c98fad8c92317",
 )
 """Training images are shifted by up to a pixel; evaluation images are as stored."""

@@ -6,18 +6,22 @@ framework.
 """
 
 from algoperf_workloads.dataset import ArraySpec, DatasetDefinition
-from algoperf_workloads.definition import Implementation, ModelDefinition, WorkloadDefinition
-from algoperf_workloads.metrics import CLASSIFICATION, Metrics
+from algoperf_workloads.definition import ModelDefinition, WorkloadDefinition
+from algoperf_workloads.implementation import Implementation
+from algoperf_workloads.metrics import CLASSIFICATION, MEAN_LOSS, Metrics
 from algoperf_workloads.parameter_types import ParameterRule
+from algoperf_workloads.store_writing import Stream
 
 __version__ = "0.1.0"
 __all__ = [
     "CLASSIFICATION",
+    "MEAN_LOSS",
     "ArraySpec",
     "DatasetDefinition",
     "Implementation",
     "Metrics",
     "ModelDefinition",
     "ParameterRule",
+    "Stream",
     "WorkloadDefinition",
 ]

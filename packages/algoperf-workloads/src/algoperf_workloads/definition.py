@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+from algoperf_core.data_commands import DataDescription, Report
 from algoperf_core.spec import FRAMEWORKS, Framework, LossType, Workload
 from algoperf_scoring import BenchmarkWorkload, unknown_name
 from algoperf_workloads.dataset import DatasetDefinition
+from algoperf_workloads.implementation import Implementation
 from algoperf_workloads.metrics import CLASSIFICATION, Metrics
 from algoperf_workloads.parameter_types import ParameterRule
+
+
+def loss_implementation(name: str) -> Implementation:
+    """A loss of the toolkit by the name of its function."""
+    return Implementation(
+        jax=f"algoperf_workloads.jax_losses:{name}",
+        pytorch=f"algoperf_workloads.torch_losses:{name}",
+    )
+
 
 _WORKLOAD_CLASSES = {
     "jax": ("algoperf_workloads.jax_workload", "JaxWorkload", "jax"),
@@ -25,28 +35,20 @@ _WORKLOAD_CLASSES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Implementation:
-    """One thing in both frameworks.
+SOFTMAX_CROSS_ENTROPY = loss_implementation("softmax_cross_entropy")
+"""Integer or dense labels, label smoothing, weights of examples or tokens."""
 
-    Args:
-        jax: Reference `"module:attribute"` of the JAX form.
-        pytorch: Reference `"module:attribute"` of the PyTorch form.
-    """
+SIGMOID_CROSS_ENTROPY = loss_implementation("sigmoid_cross_entropy")
+"""One label for each example; label smoothing is ignored, as published (Criteo)."""
 
-    jax: str
-    pytorch: str
+MASKED_SIGMOID_CROSS_ENTROPY = loss_implementation("masked_sigmoid_cross_entropy")
+"""Many labels for each example, of which a mask says which exist (ogbg-molpcba)."""
 
-    def load(self, framework: Framework) -> Any:
-        """Imports the form for a framework."""
-        reference = self.jax if framework == "jax" else self.pytorch
-        return EntryPoint(name="implementation", value=reference, group="algoperf").load()
+MEAN_ABSOLUTE_ERROR = loss_implementation("mean_absolute_error")
+"""Mean over all axes of an example (fastMRI)."""
 
-
-SOFTMAX_CROSS_ENTROPY = Implementation(
-    jax="algoperf_workloads.jax_losses:softmax_cross_entropy",
-    pytorch="algoperf_workloads.torch_losses:softmax_cross_entropy",
-)
+CTC = loss_implementation("ctc_loss")
+"""Connectionist temporal classification, blank 0 (LibriSpeech)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,18 @@ class WorkloadDefinition:
     def is_prepared(self, data_dir: Path) -> bool:
         """Whether the prepared data are in a folder; nothing is read or made."""
         return self.dataset.is_prepared(data_dir)
+
+    def describe_data(self, data_dir: Path) -> DataDescription:
+        """What the workload's data are, for `algoperf data list`."""
+        return self.dataset.describe(data_dir)
+
+    def prepare_data(self, data_dir: Path, raw_dir: Path | None, report: Report) -> None:
+        """Makes the prepared data where they are missing, for `algoperf data prepare`."""
+        self.dataset.prepare(data_dir, raw_dir, report)
+
+    def verify_data(self, data_dir: Path, report: Report) -> None:
+        """Reads every byte of the prepared data, for `algoperf data verify`."""
+        self.dataset.verify(data_dir, report)
 
     def create(self, framework: Framework, goal: BenchmarkWorkload) -> Workload:
         """Builds the workload for a framework, with the goal that a benchmark sets.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -10,8 +11,10 @@ import jax
 from algoperf_core import spec
 from algoperf_core.sharding import batch_sharded, replicated
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.columns import Array
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
+from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import jax_parameter_shapes, jax_parameter_types
 from algoperf_workloads.workload import DefinedWorkload, require_no_update
 
@@ -33,6 +36,8 @@ class JaxWorkload(DefinedWorkload):
         super().__init__(definition, goal)
         self._module = definition.model.build("jax")
         self._loss = definition.loss.load("jax")
+        self._metric_sums = definition.metrics.load_sums("jax")
+        self._collect = definition.metrics.load_collect("jax")
         self._replicated = replicated()
         self._batch_sharded = batch_sharded()
         # `rng` is left out of the arguments: nothing in an evaluation is random.
@@ -127,20 +132,33 @@ class JaxWorkload(DefinedWorkload):
         mode = spec.ForwardPassMode.EVAL
         logits, _ = self.model_fn(params, batch, model_state, mode, None, update_batch_norm=False)
         loss = self.loss_fn(batch["targets"], logits, batch["weights"])
-        sums = self.definition.metrics.sums(logits, batch, loss)
-        return {name: totals[name] + sums[name] for name in self.definition.metrics.names}
+        sums = self._metric_sums(logits, batch, loss)
+        added = jax.numpy.stack(
+            [sums[name].astype("float32") for name in self.definition.metrics.sum_names]
+        )
+        new_totals = add_compensated(totals, added)
+        if self._collect is None:
+            return jax.numpy.stack(new_totals), {}
+        variables = {"params": params, **(model_state or {})}
+        forward = partial(self._module.apply, variables, train=False)
+        return jax.numpy.stack(new_totals), self._collect(forward, logits, batch)
 
     def _place(self, batch: Batch) -> dict[str, Any]:
         placed: dict[str, Any] = jax.device_put(batch, self._batch_sharded)
         return placed
 
     def _zero_totals(self) -> Any:
-        zeros = dict.fromkeys(self.definition.metrics.names, 0.0)
-        return jax.device_put(jax.tree.map(jax.numpy.float32, zeros), self._replicated)
+        return jax.device_put(zero_totals(self.definition.metrics.sum_names), self._replicated)
 
-    def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
+    def _add_batch(
+        self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
         del rng
-        return self._add_sums(totals, params, model_state, batch)
+        added: tuple[Any, Mapping[str, Any]] = self._add_sums(totals, params, model_state, batch)
+        return added
 
-    def _fetch(self, totals: Any) -> dict[str, float]:
-        return {name: float(total) for name, total in jax.device_get(totals).items()}
+    def _fetch(
+        self, totals: Any, collected: Sequence[Mapping[str, Any]]
+    ) -> tuple[Array, list[Mapping[str, Array]]]:
+        fetched: tuple[Array, list[Mapping[str, Array]]] = jax.device_get((totals, list(collected)))
+        return fetched

@@ -1,57 +1,83 @@
 """From stored columns to batches, in NumPy: endless shuffled ones to train on, padded ones to evaluate.
 
-Training batches are addressed by their number: batch `n` belongs to epoch `n // batches_per_epoch`, each
-epoch is a fresh permutation that drops its incomplete last batch, and the augmentation of a batch
-draws from a generator of its own. So the position of the pipeline is a number, and two frameworks,
-or two runs, with one seed see the same bytes in the same order. Iteration, worker processes and the
-checkpointable position are grain's.
+Batches are addressed by their number. Training batch `n` belongs to epoch `n // batches_per_epoch`; each
+epoch is a fresh permutation that drops its incomplete last batch, and random transformations draw from
+generators that belong to a batch and a block of its rows. So the position of the pipeline is a number, and
+two frameworks, two runs, any number of worker processes, and any number of ranks that share out the rows
+see the same bytes in the same order. The worker processes are grain's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from typing import Any, Protocol
 
 import numpy as np
 
 from algoperf_core.errors import WorkloadError
+from algoperf_workloads.columns import INDEX, Array, Columns, Examples
 from algoperf_workloads.dataset import Batch, DatasetDefinition
-from algoperf_workloads.store import Array, Columns
 
 Seed = tuple[int, ...]
 Placement = Callable[[Batch], Any]
+Part = tuple[int, int]
+WHOLE: Part = (0, 1)
+"""The part of a process on its own: rank 0 of 1."""
 
 # As long as makes no difference: at a microsecond per batch, twelve days.
 ENDLESS = 2**40
-_PERMUTATIONS, _AUGMENTATIONS = 0, 1
+_PERMUTATIONS, _TRANSFORMATIONS = 0, 1
+
+
+class ExampleError(WorkloadError):
+    """An example could not be prepared."""
+
+
+class Batches(Protocol):
+    """Batches by their number; what worker processes are given."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Batch: ...
 
 
 class TrainingBatches:
-    """Training batches by their number; a random-access source for grain.
+    """Training batches by their number.
 
     Args:
         definition: The data's definition.
-        columns: Columns `(examples, ...)` of the training split.
-        batch_size: Number of examples in a batch.
-        seed: Words that order and augmentation derive from.
+        examples: The training examples.
+        batch_size: Number of examples in a global batch.
+        seed: Words that order and transformations derive from.
+        part: `(rank, ranks)`: batches hold the rows of this rank, an equal share in the order of ranks.
 
     Raises:
-        WorkloadError: A batch is larger than the training split.
+        WorkloadError: A batch is larger than the training split, or not divisible among the ranks.
     """
 
     def __init__(
-        self, definition: DatasetDefinition, columns: Columns, *, batch_size: int, seed: Seed
+        self,
+        definition: DatasetDefinition,
+        examples: Examples,
+        *,
+        batch_size: int,
+        seed: Seed,
+        part: Part = WHOLE,
     ) -> None:
         self._definition = definition
-        self._columns = columns
+        self._examples = examples
         self._batch_size = batch_size
         self._seed = seed
-        self._num_examples = len(next(iter(columns.values())))
-        self.batches_per_epoch = self._num_examples // batch_size
+        self._rows = _rows_of(part, batch_size)
+        self.batches_per_epoch = len(examples) // batch_size
         if self.batches_per_epoch == 0:
             raise WorkloadError(
                 f"{definition.name}: the batch size is {batch_size}, but there are only "
-                f"{self._num_examples} training examples; use a batch size of at most that"
+                f"{len(examples)} training examples; use a batch size of at most that"
             )
         self._epoch = -1
         self._order: Array = np.empty(0, np.int64)
@@ -63,58 +89,179 @@ class TrainingBatches:
         epoch, position = divmod(int(number), self.batches_per_epoch)
         start = position * self._batch_size
         chosen = self._permutation(epoch)[start : start + self._batch_size]
-        batch = self._definition.preprocess(
-            {name: array[chosen] for name, array in self._columns.items()}
-        )
-        if self._definition.augment is None:
-            return batch
-        return self._definition.augment(batch, self._generator(_AUGMENTATIONS, int(number)))
+        if self._definition.train is None:
+            return _prepared(
+                self._definition, self._definition.preprocess, self._examples, chosen[self._rows]
+            )
+        size = self._definition.block_size or self._batch_size
+        first, last = self._rows.start // size, -(-self._rows.stop // size)
+        blocks = [self._block(int(number), block, chosen, size) for block in range(first, last)]
+        rows = slice(self._rows.start - first * size, self._rows.stop - first * size)
+        return _cut(blocks, rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_epoch": -1, "_order": np.empty(0, np.int64)}
+
+    def _block(self, number: int, block: int, chosen: Array, size: int) -> Batch:
+        generator = self._generator(_TRANSFORMATIONS, number, block)
+
+        def train(columns: Columns) -> Batch:
+            assert self._definition.train is not None  # noqa: S101
+            return self._definition.train(columns, generator)
+
+        rows = chosen[block * size : (block + 1) * size]
+        return _prepared(self._definition, train, self._examples, rows)
 
     def _permutation(self, epoch: int) -> Array:
         if epoch != self._epoch:
-            self._order = self._generator(_PERMUTATIONS, epoch).permutation(self._num_examples)
+            self._order = self._generator(_PERMUTATIONS, epoch).permutation(len(self._examples))
             self._epoch = epoch
         return self._order
 
-    def _generator(self, purpose: int, number: int) -> np.random.Generator:
-        return np.random.default_rng(
-            np.random.SeedSequence(self._seed, spawn_key=(purpose, number))
-        )
+    def _generator(self, purpose: int, number: int, block: int = 0) -> np.random.Generator:
+        key = (purpose, number, block) if block else (purpose, number)
+        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=key))
+
+
+class EvaluationBatches:
+    """All examples in their order, in batches of equal size with `weights`.
+
+    The last batch is padded with zeros. `weights` `(batch,)` is 1 for an example and 0 for padding.
+
+    Args:
+        definition: The data's definition.
+        examples: The examples of a split.
+        batch_size: Number of examples in a global batch.
+        multiple_of: Every batch is padded to a multiple of this, the number of devices of all ranks.
+        part: `(rank, ranks)`: batches hold the rows of this rank, an equal share in the order of ranks.
+    """
+
+    def __init__(
+        self,
+        definition: DatasetDefinition,
+        examples: Examples,
+        *,
+        batch_size: int,
+        multiple_of: int = 1,
+        part: Part = WHOLE,
+    ) -> None:
+        self._definition = definition
+        self._examples = examples
+        self._batch_size = batch_size
+        self._rows = _rows_of(part, -(-batch_size // multiple_of) * multiple_of)
+
+    def __len__(self) -> int:
+        return -(-len(self._examples) // self._batch_size)
+
+    def __getitem__(self, number: int) -> Batch:
+        start = int(number) * self._batch_size
+        end = min(start + self._batch_size, len(self._examples))
+        first, last = start + self._rows.start, min(start + self._rows.stop, end)
+        # A rank whose rows are all padding pads an example of another, for its shapes.
+        rows = np.arange(first, last) if first < last else np.arange(end - 1, end)
+        batch = _prepared(self._definition, self._definition.preprocess, self._examples, rows)
+        batch = pad_batch(batch, self._rows.stop - self._rows.start)
+        if first < last:
+            return batch
+        return {name: np.zeros_like(array) for name, array in batch.items()}
 
 
 class InputQueue(Iterator[Any]):
     """Batches on the devices, with a position that a checkpoint can hold.
 
+    With worker processes the next batch is fetched and put on the devices while the one before it is used;
+    the position is that of the next batch which nobody has seen.
+
     Args:
-        batches: A grain iterator of NumPy batches.
+        source: The batches.
         place: Puts a batch on the devices.
-        workers: Number of worker processes behind `batches`; positions are valid for this number only.
+        workers: Processes that prepare batches ahead; 0 prepares each when it is asked for.
+        num_batches: Ends after this many; None with the source.
     """
 
-    def __init__(self, batches: Any, place: Placement, workers: int = 0) -> None:
-        self._batches = batches
+    def __init__(
+        self, source: Batches, place: Placement, *, workers: int = 0, num_batches: int | None = None
+    ) -> None:
+        self._source = source
         self._place = place
         self._workers = workers
+        self._end = len(source) if num_batches is None else min(num_batches, len(source))
+        self._position = 0
+        self._batches: Iterator[Any] | None = None
 
     def __next__(self) -> Any:
-        return self._place(next(self._batches))
+        if self._batches is None:
+            self._batches = self._from(self._position)
+        batch = next(self._batches)
+        self._position += 1
+        return batch
 
     def get_state(self) -> dict[str, Any]:
-        """The position of the next batch, as numbers and strings that JSON can hold."""
-        return {"workers": self._workers, "position": self._batches.get_state()}
+        """The position of the next batch, as numbers that JSON can hold."""
+        return {"position": self._position}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continues at a position that `get_state` returned.
+        """Continues at a position that `get_state` returned, with whatever number of workers."""
+        self.close()
+        self._position = int(state["position"])
 
-        Raises:
-            ValueError: The position was taken with another number of workers.
-        """
-        if state["workers"] != self._workers:
-            raise ValueError(
-                f"the position was saved with {state['workers']} worker processes and cannot be restored "
-                f"with {self._workers}"
-            )
-        self._batches.set_state(state["position"])
+    def close(self) -> None:
+        """Ends the worker processes; the next batch starts others."""
+        if isinstance(self._batches, _PlacedAhead):
+            self._batches.close()
+        self._batches = None
+
+    def _from(self, position: int) -> Iterator[Any]:
+        if self._workers == 0:
+            return (self._place(self._source[number]) for number in range(position, self._end))
+        return _PlacedAhead(
+            prepared_ahead(self._source, position, self._end, self._workers), self._place
+        )
+
+
+class _PlacedAhead(Iterator[Any]):
+    """Places one batch ahead, in a thread of its own."""
+
+    def __init__(self, batches: Iterator[Batch], place: Placement) -> None:
+        self._batches = batches
+        self._place = place
+        self._wanted = threading.Semaphore(1)
+        self._ready: list[Any] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> Any:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready)
+            batch, error = self._ready[0]
+            if error is not None:
+                raise error
+            self._ready.clear()
+        self._wanted.release()
+        return batch
+
+    def close(self) -> None:
+        self._closed = True
+        self._wanted.release()
+        self._thread.join()
+        _close(self._batches)
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.acquire()
+            if self._closed:
+                return
+            try:
+                found: tuple[Any, Exception | None] = (self._place(next(self._batches)), None)
+            except Exception as error:  # raised again where the batch is asked for
+                found = (None, error)
+            with self._changed:
+                self._ready.append(found)
+                self._changed.notify()
+            if found[1] is not None:
+                return
 
 
 def training_queue(
@@ -124,51 +271,57 @@ def training_queue(
     workers: int = 0,
     num_batches: int | None = None,
 ) -> InputQueue:
-    """Training batches in order of their number, on the devices.
-
-    Args:
-        source: The batches.
-        place: Puts a batch on the devices.
-        workers: Processes that prepare batches ahead; 0 prepares each when it is asked for.
-        num_batches: Ends after this many; None never ends.
-    """
-    import grain
-
-    dataset = grain.MapDataset.source(source)
-    if num_batches is not None:
-        dataset = dataset[:num_batches]
-    # Threads would only contend for the interpreter: a batch is one NumPy expression.
-    batches = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
-    if workers > 0:
-        _mark_flags_as_parsed()
-        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
-    return InputQueue(iter(batches), place, workers)
+    """Training batches in order of their number, on the devices; see `InputQueue`."""
+    return InputQueue(source, place, workers=workers, num_batches=num_batches)
 
 
 def evaluation_batches(
-    definition: DatasetDefinition, columns: Columns, *, batch_size: int, multiple_of: int = 1
+    definition: DatasetDefinition,
+    examples: Examples,
+    *,
+    batch_size: int,
+    multiple_of: int = 1,
+    part: Part = WHOLE,
+    workers: int = 0,
 ) -> Iterator[Batch]:
-    """All examples in their stored order, in batches of equal size with `weights`.
+    """Iterates over `EvaluationBatches`, prepared by worker processes if asked for."""
+    source = EvaluationBatches(
+        definition, examples, batch_size=batch_size, multiple_of=multiple_of, part=part
+    )
+    # Starting processes for a batch or two takes longer than to prepare them.
+    workers = min(workers, len(source) - 1)
+    if workers > 0:
+        batches = prepared_ahead(source, 0, len(source), workers)
+        try:
+            yield from batches
+        finally:
+            _close(batches)
+    else:
+        yield from map(source.__getitem__, range(len(source)))
 
-    The last batch is padded with zeros. `weights` `(batch,)` is 1 for an example and 0 for padding.
 
-    Args:
-        definition: The data's definition.
-        columns: Columns `(examples, ...)` of the split.
-        batch_size: Number of examples in a batch.
-        multiple_of: Every batch is padded to a multiple of this, the number of devices.
+def prepared_ahead(source: Batches, start: int, end: int, workers: int) -> Iterator[Batch]:
+    """Batches `start` to `end - 1` in order, prepared by worker processes.
+
+    The processes import the program's main module: a script needs its `if __name__ == "__main__"`.
     """
-    num_examples = len(next(iter(columns.values())))
-    padded_size = -(-batch_size // multiple_of) * multiple_of
-    for start in range(0, num_examples, batch_size):
-        chosen = {name: array[start : start + batch_size] for name, array in columns.items()}
-        yield pad_batch(definition.preprocess(chosen), padded_size)
+    import grain
+
+    _mark_flags_as_parsed()
+    numbered = grain.MapDataset.source(source)[start:end]
+    # Threads would only contend for the interpreter.
+    batches = numbered.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
+    return iter(batches.mp_prefetch(options, worker_init_fn=_end_with_parent))
 
 
 def pad_batch(batch: Batch, size: int) -> Batch:
-    """Pads every array `(examples, ...)` with zeros to `(size, ...)` and adds `weights` `(size,)`."""
+    """Pads every array `(examples, ...)` with zeros to `(size, ...)` and adds `weights` `(size,)`.
+
+    `weights` that the batch has already, such as those of tokens, are padded like the rest.
+    """
     examples = len(next(iter(batch.values())))
-    weighted = {**batch, "weights": np.ones(examples, np.float32)}
+    weighted = {"weights": np.ones(examples, np.float32), **batch}
     return {name: _pad(array, size - examples) for name, array in weighted.items()}
 
 
@@ -182,10 +335,79 @@ def seed_words(rng: Any) -> Seed:
     return tuple(int(word) % 2**32 for word in words.ravel())
 
 
+def _prepared(
+    definition: DatasetDefinition,
+    function: Callable[[Columns], Batch],
+    examples: Examples,
+    rows: Array,
+) -> Batch:
+    columns = examples[rows]
+    try:
+        return function(columns)
+    except Exception as error:
+        raise ExampleError(
+            f"{definition.name}: {_culprit(definition, examples, rows)} could not be prepared: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _culprit(definition: DatasetDefinition, examples: Examples, rows: Array) -> str:
+    """The first example that fails on its own; else all of them."""
+    function = definition.train
+    for row in rows:
+        columns = examples[[row]]
+        try:
+            if function is None:
+                definition.preprocess(columns)
+            else:
+                function(columns, np.random.default_rng(0))
+        except Exception:  # whatever it is: the error proper is reported by the caller
+            return f"example {columns[INDEX][0]}"
+    return f"a batch of the examples {examples[rows][INDEX].tolist()}"
+
+
+def _cut(blocks: Sequence[Batch], rows: slice) -> Batch:
+    if len(blocks) == 1:
+        size = len(next(iter(blocks[0].values())))
+        if (rows.start, rows.stop) == (0, size):
+            return blocks[0]
+        return {name: array[rows] for name, array in blocks[0].items()}
+    return {name: np.concatenate([block[name] for block in blocks])[rows] for name in blocks[0]}
+
+
+def _rows_of(part: Part, batch_size: int) -> slice:
+    rank, ranks = part
+    if batch_size % ranks:
+        raise WorkloadError(
+            f"a batch of {batch_size} rows cannot be shared out equally among {ranks} processes"
+        )
+    share = batch_size // ranks
+    return slice(rank * share, (rank + 1) * share)
+
+
 def _pad(array: Array, missing: int) -> Array:
     if missing == 0:
         return array
     return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """Ends this worker process as soon as the one that started it is gone, however that ended."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _close(batches: Iterator[Any]) -> None:
+    close = getattr(batches, "close", None)
+    if close is not None:
+        close()
 
 
 def _mark_flags_as_parsed() -> None:

@@ -18,13 +18,21 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from algoperf_core.spec import ForwardPassMode, LossType, ParameterType, ShapeTuple
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.data_checks import (
+    check_batches_of_workers_and_ranks,
+    check_compiles_once,
+    check_dense_labels,
+    check_dropout_is_random,
+    check_padding_changes_nothing,
+    check_passes_do_not_wait,
+)
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.parity import load_flax_variables, torch_arrays
@@ -161,12 +169,19 @@ def check_workload(
         try:
             check(subject)
         except AssertionError as error:
-            failures.append(f"{check.__name__}: {error}")
+            failures.append(f"{check.__name__}: {error}{_meaning(check)}")
+        except Exception as error:  # a check that cannot even run must not hide the others
+            failures.append(f"{check.__name__}: {type(error).__name__}: {error}{_meaning(check)}")
     if failures:
         raise AssertionError(
-            f"{definition.name} fails {len(failures)} checks:\n" + "\n".join(failures)
+            f"{definition.name} fails {len(failures)} of {len(chosen)} checks:\n"
+            + "\n".join(failures)
         )
     return [check.__name__ for check in chosen]
+
+
+def _meaning(check: Check) -> str:
+    return f"\n    what must hold: {(check.__doc__ or '').strip()}"
 
 
 def check_facts(subject: Subject) -> None:
@@ -180,7 +195,7 @@ def check_facts(subject: Subject) -> None:
     dataset = definition.dataset
     splits = dataset.open(subject.data_dir).splits
     for split, size in dataset.sizes().items():
-        found = len(next(iter(dataset.columns(splits, split).values())))
+        found = len(dataset.examples(splits, split))
         assert found == size, f"split {split!r} has {found} examples, declared are {size}"
 
 
@@ -247,6 +262,9 @@ def check_initialisation_is_deterministic(subject: Subject) -> None:
 def check_training_batches(subject: Subject) -> None:
     """Batches have the declared arrays, are the same in both frameworks, and their position restores."""
     arrays = subject.definition.dataset.arrays
+    assert subject.batch.keys() == arrays.keys(), (
+        f"batches hold {sorted(subject.batch)}, declared are {sorted(arrays)}"
+    )
     for key, expected in arrays.items():
         found = subject.batch[key]
         assert found.shape == (subject.batch_size, *expected.shape), (
@@ -455,12 +473,18 @@ CHECKS: tuple[Check, ...] = (
     check_initialisation_is_deterministic,
     check_training_batches,
     check_evaluation_batches,
+    check_batches_of_workers_and_ranks,
     check_forward_agrees,
     check_loss_agrees,
     check_gradients_agree,
+    check_dense_labels,
     check_batch_norm_switch,
     check_dropout_rate,
+    check_dropout_is_random,
+    check_padding_changes_nothing,
+    check_passes_do_not_wait,
     check_evaluation_is_exact,
+    check_compiles_once,
     check_jit,
     check_torch_compile,
 )
@@ -489,23 +513,25 @@ def _one_by_one(subject: Subject, params: Any, state: Any) -> dict[str, float]:
 
     def sums(batch: Any) -> Any:
         logits, _ = subject.jax.model_fn(params, batch, state, EVAL, None, False)
-        loss = subject.jax.loss_fn(batch["targets"], logits)
-        return subject.definition.metrics.sums(logits, batch, loss)
+        loss = subject.jax.loss_fn(batch["targets"], logits, batch["weights"])
+        collect = subject.jax._collect
+        variables = {"params": params, **(state or {})}
+        forward = partial(subject.jax._module.apply, variables, train=False)
+        outputs = {} if collect is None else collect(forward, logits, batch)
+        return subject.jax._metric_sums(logits, batch, loss), outputs
 
     compiled = jax.jit(sums)
     dataset = subject.definition.dataset
-    columns = dataset.columns(dataset.open(subject.data_dir).splits, "validation")
-    size = dataset.num_validation_examples
-    singles = []
-    for index in range(size):
-        batch = dataset.preprocess(
-            {name: array[index : index + 1] for name, array in columns.items()}
-        )
-        singles.append(compiled({**batch, "weights": np.ones(1, np.float32)}))
-    return {
-        name: math.fsum(float(single[name]) for single in singles) / size
-        for name in subject.definition.metrics.names
-    }
+    examples = dataset.examples(dataset.open(subject.data_dir).splits, "validation")
+    singles, collected = [], []
+    for row in range(len(examples)):
+        batch = {"weights": np.ones(1, np.float32), **dataset.preprocess(examples[[row]])}
+        single, outputs = compiled(batch)
+        singles.append(single)
+        collected += [jax.device_get(outputs)] if outputs else []
+    metrics = subject.definition.metrics
+    totals = {name: math.fsum(float(one[name]) for one in singles) for name in metrics.sum_names}
+    return metrics.compute(totals, len(examples), collected)
 
 
 def _names(subject: Subject) -> Mapping[str, str]:

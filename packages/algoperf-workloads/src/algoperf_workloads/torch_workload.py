@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 
 from algoperf_core import spec
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.columns import Array
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
+from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import torch_parameter_types
 from algoperf_workloads.torch_layers import set_batch_norm_updates
 from algoperf_workloads.workload import DefinedWorkload, require_no_update
@@ -32,6 +35,8 @@ class TorchWorkload(DefinedWorkload):
     def __init__(self, definition: WorkloadDefinition, goal: BenchmarkWorkload) -> None:
         super().__init__(definition, goal)
         self._loss = definition.loss.load("pytorch")
+        self._metric_sums = definition.metrics.load_sums("pytorch")
+        self._collect = definition.metrics.load_collect("pytorch")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
@@ -119,15 +124,29 @@ class TorchWorkload(DefinedWorkload):
         }
 
     def _zero_totals(self) -> Any:
-        return {name: torch.zeros((), device=self.device) for name in self.definition.metrics.names}
+        return torch.from_numpy(zero_totals(self.definition.metrics.sum_names)).to(self.device)
 
-    def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
+    def _add_batch(
+        self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
         mode = spec.ForwardPassMode.EVAL
         logits, _ = self.model_fn(params, batch, model_state, mode, rng, update_batch_norm=False)
         with torch.no_grad():
             loss = self.loss_fn(batch["targets"], logits, batch["weights"])
-            sums = self.definition.metrics.sums(logits, batch, loss)
-        return {name: totals[name] + sums[name] for name in totals}
+            sums = self._metric_sums(logits, batch, loss)
+            added = torch.stack([sums[name].float() for name in self.definition.metrics.sum_names])
+            collected = {} if self._collect is None else self._collect(params, logits, batch)
+            return torch.stack(add_compensated(totals, added)), collected
 
-    def _fetch(self, totals: Any) -> dict[str, float]:
-        return dict(zip(totals, torch.stack(list(totals.values())).tolist(), strict=True))
+    def _fetch(
+        self, totals: Any, collected: Sequence[Mapping[str, Any]]
+    ) -> tuple[Array, list[Mapping[str, Array]]]:
+        parts: list[Mapping[str, Array]] = [
+            {name: _fetched(value) for name, value in part.items()} for part in collected
+        ]
+        return _fetched(totals), parts
+
+
+def _fetched(tensor: Any) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
 from typing import Any
 
 from algoperf_core import spec
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.columns import Array, Examples
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.pipeline import (
@@ -18,7 +19,7 @@ from algoperf_workloads.pipeline import (
     seed_words,
     training_queue,
 )
-from algoperf_workloads.store import Columns, StoredDataset
+from algoperf_workloads.store import StoredDataset
 
 # Evaluation batches of a split stay on the device between evaluations if they are smaller than this.
 CACHED_BYTES = 2**28
@@ -85,15 +86,23 @@ class DefinedWorkload(spec.Workload):
 
     @abc.abstractmethod
     def _zero_totals(self) -> Any:
-        """Sums of all metrics over no examples, on the devices."""
+        """Compensated sums of all metrics over no examples, on the devices."""
 
     @abc.abstractmethod
-    def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
-        """Adds the sums of a batch to the totals, on the devices, without waiting for them."""
+    def _add_batch(
+        self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Adds the sums of a batch to the totals, on the devices, without waiting for them.
+
+        Returns:
+            The new totals, and what the metrics collect of the batch.
+        """
 
     @abc.abstractmethod
-    def _fetch(self, totals: Any) -> dict[str, float]:
-        """Copies totals to the host, all at once."""
+    def _fetch(
+        self, totals: Any, collected: Sequence[Mapping[str, Any]]
+    ) -> tuple[Array, list[Mapping[str, Array]]]:
+        """Copies totals and what was collected to the host, all at once."""
 
     def _build_input_queue(
         self,
@@ -113,10 +122,10 @@ class DefinedWorkload(spec.Workload):
         del cache
         if split == "train":
             return self._training_queue(data_rng, data_dir, global_batch_size, num_batches)
-        columns = self._columns(split, data_dir)
+        examples = self._examples(split, data_dir)
         passes = repeat(None) if repeat_final_dataset else (None,)
         batches = chain.from_iterable(
-            self._placed_evaluation_batches(columns, global_batch_size) for _ in passes
+            self._placed_evaluation_batches(examples, global_batch_size) for _ in passes
         )
         return islice(batches, num_batches)
 
@@ -126,7 +135,7 @@ class DefinedWorkload(spec.Workload):
         dataset = self.definition.dataset
         source = TrainingBatches(
             dataset,
-            self._columns("train", data_dir),
+            self._examples("train", data_dir),
             batch_size=batch_size,
             seed=seed_words(data_rng),
         )
@@ -145,29 +154,35 @@ class DefinedWorkload(spec.Workload):
     ) -> dict[str, float]:
         """Metrics over one split, every example counted once, in one transfer from the device."""
         del global_step
-        totals = self._zero_totals()
+        metrics = self.definition.metrics
+        totals, collected = self._zero_totals(), []
         for batch in self._evaluation_batches(split, data_dir, global_batch_size):
-            totals = self._add_batch(totals, params, model_state, batch, rng)
-        return self.definition.metrics.means(self._fetch(totals), num_examples)
+            totals, outputs = self._add_batch(totals, params, model_state, batch, rng)
+            if outputs:
+                collected.append(outputs)
+        sums, parts = self._fetch(totals, collected)
+        return metrics.compute(metrics.total(sums), num_examples, parts)
 
     def _evaluation_batches(self, split: str, data_dir: str, batch_size: int) -> Iterable[Any]:
         key = (split, str(data_dir), batch_size)
         if key in self._cached_evaluations:
             return self._cached_evaluations[key]
-        columns = self._columns(split, data_dir)
-        batches = self._placed_evaluation_batches(columns, batch_size)
-        if self._batch_bytes(batch_size) * -(-_length(columns) // batch_size) > CACHED_BYTES:
+        examples = self._examples(split, data_dir)
+        batches = self._placed_evaluation_batches(examples, batch_size)
+        if self._batch_bytes(batch_size) * -(-len(examples) // batch_size) > CACHED_BYTES:
             return batches
         return self._cached_evaluations.setdefault(key, list(batches))
 
-    def _placed_evaluation_batches(self, columns: Columns, batch_size: int) -> Iterator[Any]:
+    def _placed_evaluation_batches(self, examples: Examples, batch_size: int) -> Iterator[Any]:
         dataset = self.definition.dataset
-        return map(
-            self._place,
-            evaluation_batches(
-                dataset, columns, batch_size=batch_size, multiple_of=self.device_count
-            ),
+        batches = evaluation_batches(
+            dataset,
+            examples,
+            batch_size=batch_size,
+            multiple_of=self.device_count,
+            workers=dataset.workers,
         )
+        return map(self._place, batches)
 
     def _batch_bytes(self, batch_size: int) -> int:
         return (
@@ -175,10 +190,10 @@ class DefinedWorkload(spec.Workload):
             * batch_size
         )
 
-    def _columns(self, split: str, data_dir: str) -> Columns:
+    def _examples(self, split: str, data_dir: str) -> Examples:
         if data_dir not in self._datasets:
             self._datasets[data_dir] = self.definition.dataset.open(data_dir)
-        return self.definition.dataset.columns(self._datasets[data_dir].splits, split)
+        return self.definition.dataset.examples(self._datasets[data_dir].splits, split)
 
 
 def require_no_update(update_batch_norm: bool) -> None:
@@ -191,7 +206,3 @@ def require_no_update(update_batch_norm: bool) -> None:
         raise ValueError(
             "update_batch_norm=True is for ForwardPassMode.TRAIN; EVAL leaves statistics alone"
         )
-
-
-def _length(columns: Columns) -> int:
-    return len(next(iter(columns.values())))

@@ -38,7 +38,8 @@ def preprocess(columns):
     }
 
 
-def flip(batch, generator):
+def train(columns, generator):
+    batch = preprocess(columns)
     flipped = generator.random(len(batch["inputs"])) < 0.5
     images = np.where(flipped[:, None, None, None], batch["inputs"][:, :, ::-1], batch["inputs"])
     return {**batch, "inputs": images}
@@ -52,7 +53,7 @@ DATASET = DatasetDefinition(
     num_test_examples=SIZES["test"],
     make=make,
     preprocess=preprocess,
-    augment=flip,
+    train=train,
     arrays={
         "inputs": ArraySpec((6, 6, 2)),
         "targets": ArraySpec((), "int32"),

@@ -17,3 +17,23 @@ class ToyNet(nn.Module):
         hidden = nn.Dense(7)(hidden.mean((1, 2)))
         hidden = nn.relu(nn.LayerNorm()(hidden))
         return nn.Dense(3)(Dropout()(hidden, dropout_rate, train))
+
+
+class MixingNet(ToyNet):
+    """Defect: the logits of an example depend on the others, in evaluations, too."""
+
+    @nn.compact
+    def __call__(self, inputs: Any, train: bool, dropout_rate: Any) -> Any:
+        logits = super().__call__(inputs, train, dropout_rate)
+        return logits - logits.mean(0)
+
+
+class ReadingNet(ToyNet):
+    """Defect: the host reads a value in every training pass."""
+
+    @nn.compact
+    def __call__(self, inputs: Any, train: bool, dropout_rate: Any) -> Any:
+        logits = super().__call__(inputs, train, dropout_rate)
+        if not train:
+            return logits
+        return logits / max(float(abs(logits).max()), 1.0)

@@ -52,3 +52,26 @@ class WrongActivationNet(ToyNet):
 
     def forward(self, inputs: Any, dropout_rate: Any) -> Any:
         return super().forward(inputs, dropout_rate).sin()
+
+
+class FixedDropoutNet(ToyNet):
+    """Defect: drops the same values in every pass."""
+
+    def forward(self, inputs: Any, dropout_rate: Any) -> Any:
+        torch.manual_seed(0)
+        return super().forward(inputs, dropout_rate)
+
+
+class NeverOffNet(ToyNet):
+    """Defect: drops values in evaluations, too."""
+
+    def forward(self, inputs: Any, dropout_rate: Any) -> Any:
+        return torch.dropout(super().forward(inputs, dropout_rate), dropout_rate, True)
+
+
+class ReadingNet(ToyNet):
+    """Defect: the host reads a value in every pass."""
+
+    def forward(self, inputs: Any, dropout_rate: Any) -> Any:
+        logits = super().forward(inputs, dropout_rate)
+        return logits / max(float(logits.detach().abs().max()), 1.0)

@@ -1,0 +1,230 @@
+"""Conformance of a workload's data and evaluation: what `testing` checks besides agreement of frameworks."""
+# ruff: noqa: S101 (checks assert: that is what they are for)
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from algoperf_core.spec import ForwardPassMode, LossType
+from algoperf_workloads.columns import Examples
+from algoperf_workloads.dataset import Batch
+from algoperf_workloads.pipeline import InputQueue, TrainingBatches, evaluation_batches, pad_batch
+
+if TYPE_CHECKING:
+    from algoperf_workloads.testing import Subject
+
+TRAIN, EVAL = ForwardPassMode.TRAIN, ForwardPassMode.EVAL
+_STEPS = 3
+
+
+def check_batches_of_workers_and_ranks(subject: Subject) -> None:
+    """Worker processes and ranks that share out the rows see the batches of a single process."""
+    dataset = subject.definition.dataset
+    source = _training_batches(subject)
+    numbers = (0, 1, source.batches_per_epoch)
+    expected = [source[number] for number in numbers]
+    assert _same(expected, [_training_batches(subject)[number] for number in numbers]), (
+        "one seed gives different batches"
+    )
+    try:
+        # This file's own objects, not somebody's file.
+        copy = pickle.loads(pickle.dumps(source))  # noqa: S301
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AssertionError(
+            f"the data's functions cannot be sent to worker processes: {error}; define them in a module"
+        ) from error
+    assert _same(expected, [copy[number] for number in numbers]), "a copy gives different batches"
+    shares = [_training_batches(subject, (rank, 2)) for rank in range(2)]
+    for number, batch in zip(numbers, expected, strict=True):
+        parts = [share[number] for share in shares]
+        joined = {key: np.concatenate([part[key] for part in parts]) for key in batch}
+        assert _same([batch], [joined]), f"batch {number} differs where two ranks share its rows"
+    if dataset.workers:
+        queue = InputQueue(source, lambda batch: batch, workers=dataset.workers)
+        try:
+            found = [next(queue) for _ in range(2)]
+        finally:
+            queue.close()
+        assert _same(expected[:2], found), "worker processes give different batches"
+
+
+def check_padding_changes_nothing(subject: Subject) -> None:
+    """A batch with rows of padding has the loss and the metrics of the same batch without."""
+    import jax
+
+    params, state = subject.variables
+    rows = max(min(subject.batch_size, subject.definition.dataset.num_validation_examples) - 1, 1)
+    batch = _validation_batch(subject, rows)
+
+    def measure(batch: Any) -> Any:
+        logits, _ = subject.jax.model_fn(params, batch, state, EVAL, None, False)
+        loss = subject.jax.loss_fn(batch["targets"], logits, batch["weights"])
+        sums = subject.jax._metric_sums(logits, batch, loss)
+        named = {name: sums[name] for name in subject.definition.metrics.sum_names}
+        return named | {key: loss[key] for key in ("summed", "n_valid_examples")}
+
+    compiled = jax.jit(measure)
+    plain, padded = compiled(batch), compiled(pad_batch(batch, rows + 3))
+    for name, value in plain.items():
+        subject.agree(f"jax {name} with 3 rows of padding", padded[name], value)
+
+
+def check_dense_labels(subject: Subject) -> None:
+    """Softmax cross-entropy takes classes and distributions over them alike."""
+    targets = subject.batch["targets"]
+    params, state = subject.variables
+    logits, _ = subject.jax.model_fn(params, subject.jax_batch, state, EVAL, None, False)
+    is_classes = np.issubdtype(targets.dtype, np.integer) and targets.ndim == logits.ndim - 1
+    if subject.definition.loss_type is not LossType.SOFTMAX_CROSS_ENTROPY or not is_classes:
+        return
+    import torch
+
+    dense = np.eye(logits.shape[-1], dtype=np.float32)[targets]
+    tensor = torch.from_numpy(np.array(logits)).to(subject.torch.device)
+    for smoothing in (0.0, 0.1):
+        for workload, outputs, place in (
+            (subject.jax, logits, np.asarray),
+            (
+                subject.torch,
+                tensor,
+                lambda array: torch.from_numpy(np.array(array)).to(tensor.device),
+            ),
+        ):
+            first, second = (
+                workload.loss_fn(place(labels), outputs, None, smoothing)["per_example"]
+                for labels in (targets, dense)
+            )
+            what = f"{workload.framework} loss of dense labels, label smoothing {smoothing}"
+            subject.agree(what, second, first)
+
+
+def check_compiles_once(subject: Subject) -> None:
+    """In JAX, training steps of successive batches and evaluations of all splits compile once each."""
+    import jax
+
+    params, state = subject.variables
+    compilations = {}
+    for mode, update in ((TRAIN, True), (EVAL, False)):
+
+        def loss(batch: Any, key: Any, mode: Any = mode, update: bool = update) -> Any:
+            logits, new_state = subject.jax.model_fn(params, batch, state, mode, key, update)
+            return subject.jax.loss_fn(batch["targets"], logits)["summed"], new_state
+
+        compiled = jax.jit(loss)
+        queue = subject.jax._build_input_queue(3, "train", subject.data_dir, subject.batch_size)
+        for step in range(_STEPS):
+            compiled(next(queue), jax.random.key(step))
+        compilations[f"a {mode.name} pass"] = compiled._cache_size()
+    workload: Any = subject.definition.create("jax", subject.goal)
+    for _ in range(2):
+        size = subject.definition.eval_batch_size
+        workload.eval_model(size, params, state, None, subject.data_dir)
+    compilations["an evaluation"] = workload._add_sums._cache_size()
+    for what, count in compilations.items():
+        assert count == 1, f"{what} was compiled {count} times for batches of one size"
+
+
+def check_dropout_is_random(subject: Subject) -> None:
+    """Dropout depends on the key in TRAIN passes, on nothing else, and is off in EVAL."""
+    if subject.definition.model.dropout_rate is None:
+        return
+    import jax
+    import torch
+
+    params, state = subject.variables
+    model = subject.torch_model()
+
+    def jax_pass(mode: ForwardPassMode, seed: int) -> Any:
+        key = jax.random.key(seed)
+        return subject.jax.model_fn(
+            params, subject.jax_batch, state, mode, key, False, dropout_rate=0.5
+        )[0]
+
+    def torch_pass(mode: ForwardPassMode, seed: int) -> Any:
+        torch.manual_seed(seed)
+        return subject.torch.model_fn(
+            model, subject.torch_batch, None, mode, None, False, dropout_rate=0.5
+        )[0].detach()
+
+    for framework, forward in (("jax", jax_pass), ("pytorch", torch_pass)):
+        drawn = [_numpy(forward(TRAIN, seed)) for seed in (1, 1, 2)]
+        assert np.array_equal(drawn[0], drawn[1]), f"{framework}: one key, different dropout"
+        assert not np.array_equal(drawn[0], drawn[2]), f"{framework}: two keys, the same dropout"
+        evaluated = [_numpy(forward(EVAL, seed)) for seed in (1, 2)]
+        assert np.array_equal(*evaluated), f"{framework}: EVAL passes depend on the key"
+
+
+def check_passes_do_not_wait(subject: Subject) -> None:
+    """No pass and no loss reads a value of the device, which would make the host wait in every step."""
+    import jax
+
+    params, state = subject.variables
+    model = subject.torch_model()
+    for mode, update in ((TRAIN, True), (EVAL, False)):
+
+        def jax_loss(params: Any, batch: Any, mode: Any = mode, update: bool = update) -> Any:
+            key = jax.random.key(0)
+            logits, _ = subject.jax.model_fn(params, batch, state, mode, key, update)
+            return subject.jax.loss_fn(batch["targets"], logits)["summed"]
+
+        try:
+            program = str(jax.make_jaxpr(jax_loss)(params, subject.jax_batch))
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            summary = str(error).partition("\n")[0]
+            raise AssertionError(f"jax, {mode.name}: reads a value: {summary}") from error
+        assert "callback" not in program, f"jax, {mode.name}: calls back to the host"
+        with _reads() as reads:
+            logits, _ = subject.torch.model_fn(model, subject.torch_batch, None, mode, None, update)
+            subject.torch.loss_fn(subject.torch_batch["targets"], logits)
+        assert not reads, f"pytorch, {mode.name}: reads values with {', '.join(sorted(set(reads)))}"
+
+
+@contextmanager
+def _reads() -> Iterator[list[str]]:
+    """A context that lists PyTorch operations whose results the host has to wait for."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    waiting = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
+    found: list[str] = []
+
+    class Listening(TorchDispatchMode):  # type: ignore[misc]
+        def __torch_dispatch__(
+            self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            name = function.name().removeprefix("aten::")
+            if name.partition(".")[0] in waiting:
+                found.append(name)
+            return function(*args, **(kwargs or {}))
+
+    with Listening():
+        yield found
+
+
+def _training_batches(subject: Subject, part: tuple[int, int] = (0, 1)) -> TrainingBatches:
+    dataset = subject.definition.dataset
+    examples = dataset.examples(dataset.open(subject.data_dir).splits, "train")
+    size = subject.batch_size - subject.batch_size % 2
+    return TrainingBatches(dataset, examples, batch_size=size, seed=(5, 6), part=part)
+
+
+def _validation_batch(subject: Subject, rows: int) -> Batch:
+    dataset = subject.definition.dataset
+    stored = dataset.open(subject.data_dir).splits["validation"]
+    examples = Examples(stored, np.arange(rows))
+    return next(evaluation_batches(dataset, examples, batch_size=rows))
+
+
+def _same(first: list[Batch], second: list[Batch]) -> bool:
+    return all(
+        one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+def _numpy(array: Any) -> Any:
+    return np.array(array.cpu().numpy() if hasattr(array, "cpu") else array)
