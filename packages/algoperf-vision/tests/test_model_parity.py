@@ -16,7 +16,6 @@ from algoperf_vision.unet import unet, unet_variant
 from algoperf_vision.vit import vit, vit_variant
 from algoperf_workloads.parity import load_flax_variables, torch_arrays
 from algoperf_workloads.testing import available_compile_backend
-from algoperf_workloads.torch_layers import set_batch_norm_updates
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -40,9 +39,8 @@ MODELS = {
     "mnist": (mlp(input_size=48, num_hidden=8, num_classes=5), (6, 8, 1)),
 }
 WITH_DROPOUT = [name for name, (model, _) in MODELS.items() if model.dropout_rate is not None]
-# A model of each kind, for whatever takes long.
+# For whatever takes long.
 SMALLEST = {
-    "resnet": (resnet_variant(SMALL_RESNET, stage_sizes=(1,)), (8, 8, 3)),
     "vit": (vit_variant(VIT, depth=1), (8, 8, 3)),
     "fastmri": (unet_variant(UNET, num_pool_layers=1), (7, 6)),
 }
@@ -207,7 +205,7 @@ def jax_outputs(definition, inputs, variables, rate, train, seed=0):
     return outputs[0] if train else outputs
 
 
-@pytest.mark.parametrize("name", SMALLEST.keys() - {"resnet"})
+@pytest.mark.parametrize("name", SMALLEST)
 def test_jax_takes_a_traced_dropout_rate_and_compiles_once(name):
     case = make_case(name, *SMALLEST[name])
     variables = {"params": case.params, **case.state}

@@ -46,7 +46,7 @@ class BottleneckResNetBlock(nn.Module):  # type: ignore[misc]
         nn.init.constant_(self.bn3.weight, bn_init_scale)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Maps `(batch, channels, height, width)` to `(batch, 4 filters, height / stride, width / stride)`."""
+        """Maps `(batch, channels, height, width)` to `(batch, 4 filters, ...)`, divided by the stride."""
         hidden = self.activation(self.bn1(self.conv1(inputs)))
         hidden = self.activation(self.bn2(self.conv2(hidden)))
         return self.activation(self.bn3(self.conv3(hidden)) + self.downsample(inputs))

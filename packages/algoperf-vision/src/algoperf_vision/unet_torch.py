@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -96,7 +97,7 @@ class UNet(nn.Module):  # type: ignore[misc]
         activation = torch.tanh if use_tanh else _leaky_relu
         block = partial(ConvBlock, activation=activation, use_layer_norm=use_layer_norm)
         widths = [num_channels * 2**level for level in range(num_pool_layers + 1)]
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(pairwise(widths))
         self.down_blocks = nn.ModuleList(map(block, [1, *widths], widths[:-1]))
         self.bottom = block(widths[-2], widths[-1])
         self.up_convs = nn.ModuleList(

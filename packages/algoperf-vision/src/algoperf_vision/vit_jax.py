@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -176,11 +177,8 @@ class ViT(nn.Module):  # type: ignore[misc]
             self.use_post_layer_norm,
             name="Transformer",
         )(tokens, train, dropout_rate)
-        if self.use_map:
-            pooled = MAPHead(self.mlp_dim, self.num_heads)(tokens)
-        else:
-            pooled = tokens.mean(1)
-        hidden = jnp.tanh(nn.Dense(self.width, name="pre_logits")(pooled))
+        pool = MAPHead(self.mlp_dim, self.num_heads) if self.use_map else partial(jnp.mean, axis=1)
+        hidden = jnp.tanh(nn.Dense(self.width, name="pre_logits")(pool(tokens)))
         zeros = nn.initializers.zeros
         return nn.Dense(self.num_classes, kernel_init=zeros, name="head")(hidden)
 
