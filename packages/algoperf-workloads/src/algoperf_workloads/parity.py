@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from algoperf_workloads.store import Array
+
+# A function from a Flax leaf to its name and layout in PyTorch.
+_Layout = tuple[str, Callable[[Array], Array]]
 
 # (leaf, number of axes) in Flax: the leaf's name in PyTorch, and the order of its axes there.
 _LEAVES: Mapping[tuple[str, int], tuple[str, tuple[int, ...]]] = {
@@ -19,6 +22,15 @@ _LEAVES: Mapping[tuple[str, int], tuple[str, tuple[int, ...]]] = {
     ("bias", 1): ("bias", (0,)),
     ("mean", 1): ("running_mean", (0,)),
     ("var", 1): ("running_var", (0,)),
+    ("probe", 3): ("probe", (0, 1, 2)),
+}
+_INPUTS = ("query", "key", "value")
+# Attention, by the projection and the number of axes: heads are axes of their own in Flax.
+_PROJECTIONS: Mapping[tuple[str, int], _Layout] = {
+    ("in", 3): ("weight", lambda kernel: kernel.reshape(len(kernel), -1).T),
+    ("in", 2): ("bias", np.ravel),
+    ("out", 3): ("weight", lambda kernel: kernel.reshape(-1, kernel.shape[-1]).T),
+    ("out", 1): ("bias", np.asarray),
 }
 
 
@@ -44,10 +56,11 @@ def torch_arrays(tree: Mapping[str, Any], module_names: Mapping[str, str]) -> di
                 f"has {', '.join(module_names)}"
             )
         array = np.asarray(leaf)
-        if (leaf_name, array.ndim) not in _LEAVES:
+        layout = _layout(module, leaf_name, array.ndim)
+        if layout is None:
             raise ValueError(f"no PyTorch layout is known for {path!r} with shape {array.shape}")
-        name, axes = _LEAVES[leaf_name, array.ndim]
-        arrays[f"{module_names[module]}.{name}"] = array.transpose(axes)
+        name, convert = layout
+        arrays[f"{module_names[module]}.{name}"] = convert(array)
     return arrays
 
 
@@ -79,6 +92,19 @@ def load_flax_variables(
             raise ValueError(f"{name}: Flax {array.shape}, PyTorch {tuple(targets[name].shape)}")
         with torch.no_grad():
             targets[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def _layout(module: str, leaf: str, ndim: int) -> _Layout | None:
+    *outer, innermost = module.split("/")
+    if outer and "attention" in outer[-1].lower() and innermost in (*_INPUTS, "out"):
+        return _PROJECTIONS.get(("out" if innermost == "out" else "in", ndim))
+    if innermost.startswith("ConvTranspose") and (leaf, ndim) == ("kernel", 4):
+        # PyTorch's transposed convolution is the gradient of a convolution, which flips the window.
+        return "weight", lambda kernel: kernel[::-1, ::-1].transpose(2, 3, 0, 1)
+    if (leaf, ndim) not in _LEAVES:
+        return None
+    name, axes = _LEAVES[leaf, ndim]
+    return name, lambda array: array.transpose(axes)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
