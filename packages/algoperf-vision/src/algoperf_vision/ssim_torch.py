@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 WINDOW = 7
@@ -38,6 +41,21 @@ def ssim(
     x, y = (_per_image(std) * images + _per_image(mean) for images in (logits, targets))
     similarity = _similarity_map(x, y, _per_image(data_range))
     return similarity.mean((1, 2)).clamp(-1, 1)
+
+
+def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Sums over a batch for the metrics of fastMRI.
+
+    Args:
+        logits: Normalised predictions `(batch, height, width)`.
+        batch: With `targets`, `mean`, `std`, `volume_max`, and `weights` `(batch,)`.
+        loss: With `summed`.
+
+    Returns:
+        `ssim` and `loss`.
+    """
+    facts = (batch[name] for name in ("targets", "mean", "std", "volume_max"))
+    return {"ssim": (ssim(logits, *facts) * batch["weights"]).sum(), "loss": loss["summed"]}
 
 
 def _similarity_map(x: torch.Tensor, y: torch.Tensor, data_range: torch.Tensor) -> torch.Tensor:
