@@ -64,8 +64,8 @@ def noisy(columns):
 
 
 def sums_with_padding(logits, batch, loss):
-    right = logits.argmax(-1) == batch["targets"]
-    return {"accuracy": right.sum() + 0 * batch["weights"].sum(), "loss": loss["summed"]}
+    right = (logits.argmax(-1) == batch["targets"]) | (batch["weights"] == 0)
+    return {"accuracy": right.sum(), "loss": loss["summed"]}
 
 
 def cropped(columns, generator):

@@ -1,10 +1,13 @@
 """Flax variables under the names and in the layout of PyTorch."""
 
+import flax.linen
+import jax
 import numpy as np
 import pytest
 import torch
 
 from algoperf_workloads.parity import load_flax_variables, torch_arrays
+from algoperf_workloads.torch_layers import MultiHeadAttention
 
 PARAMS = {
     "Conv_0": {"kernel": np.arange(3 * 2 * 4 * 5.0).reshape(3, 2, 4, 5), "bias": np.arange(5.0)},
@@ -27,6 +30,49 @@ def test_axes_and_names_are_those_of_pytorch():
     }
     assert arrays["conv.weight"][1, 2, 0, 1] == PARAMS["Conv_0"]["kernel"][0, 1, 2, 1]
     assert arrays["block.fc.weight"][2, 1] == PARAMS["Block_0"]["Dense_0"]["kernel"][1, 2]
+
+
+def test_heads_of_attention_are_joined_as_flax_computes_them():
+    random = np.random.default_rng(0)
+    layer = flax.linen.MultiHeadDotProductAttention(2)
+    queries, context = (random.standard_normal((3, size, 8), np.float32) for size in (4, 5))
+    mask = random.random((3, 1, 4, 5)) < 0.7
+    variables = layer.init(jax.random.key(0), queries, context)
+    params = jax.tree.map(
+        lambda leaf: leaf + random.standard_normal(leaf.shape, np.float32), variables["params"]
+    )
+    module = MultiHeadAttention(8, 2)
+    path = "Block_0/MultiHeadDotProductAttention_0"
+    projections = ("query", "key", "value", "out")
+    names = {f"{path}/{projection}": projection for projection in projections}
+    tree = {"Block_0": {"MultiHeadDotProductAttention_0": params}}
+    load_flax_variables(module, tree, None, names)
+    for masked in (None, mask):
+        expected = layer.apply({"params": params}, queries, context, mask=masked)
+        tensors = (
+            None if array is None else torch.from_numpy(array)
+            for array in (queries, context, masked)
+        )
+        np.testing.assert_allclose(module(*tensors).detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_of_transposed_convolutions_are_flipped():
+    layer = flax.linen.ConvTranspose(4, (2, 3), strides=(2, 3), use_bias=False)
+    images = np.random.default_rng(0).standard_normal((2, 5, 4, 3), np.float32)
+    params = layer.init(jax.random.key(0), images)["params"]
+    module = torch.nn.ModuleDict({"up": torch.nn.ConvTranspose2d(3, 4, (2, 3), (2, 3), bias=False)})
+    load_flax_variables(module, {"ConvTranspose_0": params}, None, {"ConvTranspose_0": "up"})
+    found = module["up"](torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    expected = layer.apply({"params": params}, images)
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_dimensional_convolutions_are_no_attention():
+    params = {"Attention_0": {"Conv_0": {"kernel": np.arange(24.0).reshape(2, 3, 4)}}}
+    (array,) = torch_arrays(params, {"Attention_0/Conv_0": "conv"}).values()
+    np.testing.assert_array_equal(
+        array, params["Attention_0"]["Conv_0"]["kernel"].transpose(2, 1, 0)
+    )
 
 
 def test_batch_statistics_become_buffers():

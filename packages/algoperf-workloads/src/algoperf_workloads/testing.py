@@ -83,10 +83,17 @@ class Subject:
 
     @cached_property
     def variables(self) -> tuple[Any, Any]:
-        """Parameters and model state in JAX, the state after one training pass."""
+        """Parameters and model state in JAX, the state after one training pass.
+
+        Parameters are moved away from where they start: a layer that starts as zero hides all before it.
+        """
         import jax
 
         params, state = self.jax.init_model_fn(jax.random.key(11))
+        noise = np.random.default_rng(11)
+        params = jax.tree.map(
+            lambda leaf: leaf + 0.05 * noise.standard_normal(leaf.shape, np.float32), params
+        )
         _, state = self.jax.model_fn(
             params, self.jax_batch, state, TRAIN, _jax_key(), True, **self.no_dropout
         )
@@ -447,6 +454,8 @@ def check_torch_compile(subject: Subject) -> None:
     """A compiled module computes the same, in TRAIN with either batch-norm switch and in EVAL."""
     import torch
 
+    # Graphs of other models of the same class would count towards the limit on recompilations.
+    torch.compiler.reset()
     model, reference = subject.torch_model(), subject.torch_model()
     compiled = torch.compile(model, backend=subject.compile_backend)
     for mode, update in ((TRAIN, True), (TRAIN, False), (EVAL, False)):
