@@ -47,13 +47,15 @@ class JaxArrays:
             "sharding": _sharding_facts(value.sharding),
         }
         # Orbax refuses arrays without elements.
-        return facts, value if value.size else None
+        return facts, _whole(value) if value.size else None
 
     def rebuild(self, facts: Facts, stored: Any) -> Any:
         """The array as it was."""
         dtype = jnp.dtype(facts["dtype"])
         array = jnp.zeros(facts["shape"], dtype) if stored is None else stored
-        if not facts["committed"]:
+        if jax.process_count() > 1:
+            array = _spread(np.asarray(array), facts)
+        elif not facts["committed"]:
             array = jnp.asarray(np.asarray(array))
         if facts["weak"] and array.ndim == 0:
             array = jnp.asarray(array.item())  # only Python scalars are weakly typed
@@ -97,9 +99,13 @@ class JaxArrays:
         """
         if not facts:
             return {}
+        alone = jax.process_count() == 1
         target = {
             name: jax.ShapeDtypeStruct(
-                tuple(fact["shape"]), jnp.dtype(fact["dtype"]), sharding=_sharding(fact["sharding"])
+                tuple(fact["shape"]),
+                jnp.dtype(fact["dtype"]),
+                # Several processes each read the whole, and then spread it.
+                sharding=_sharding(fact["sharding"]) if alone else _here(),
             )
             for name, fact in facts.items()
         }
@@ -126,6 +132,34 @@ class JaxArrays:
 
     def set_hidden_state(self, params: Any, state: Any) -> None:
         """Does nothing."""
+
+
+def _here() -> SingleDeviceSharding:
+    return SingleDeviceSharding(jax.local_devices()[0])
+
+
+def _whole(value: Any) -> Any:
+    """The array as one process can write it; several put what is split over their devices together."""
+    if value.is_fully_addressable:
+        return value
+    if value.is_fully_replicated:
+        return value.addressable_data(0)
+    from jax.experimental import multihost_utils
+
+    gathered = multihost_utils.process_allgather(value, tiled=True)
+    return jax.device_put(gathered, jax.local_devices()[0])
+
+
+def _spread(values: Any, facts: Facts) -> Any:
+    """The array on the devices of all processes, or on one of this process's own."""
+    if not facts["committed"]:
+        return jnp.asarray(values)
+    if "device" in facts["sharding"]:
+        # Another process's device stands for the one of the same place here.
+        return jax.device_put(values, jax.local_devices()[0])
+    return jax.make_array_from_callback(
+        values.shape, _sharding(facts["sharding"]), lambda part: values[part]
+    )
 
 
 def _sharding_facts(sharding: Any) -> Facts:
@@ -167,7 +201,15 @@ def _orbax() -> Iterator[Any]:
     import orbax.checkpoint as ocp
 
     # Not asynchronous: its threads would work while the submission's clock runs.
-    checkpointer = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+    options: dict[str, Any] = {}
+    if jax.process_count() > 1:
+        # Each process works alone: Orbax shall wait for no other.
+        here = jax.process_index()
+        options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+            primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
+        )
+    handler = ocp.StandardCheckpointHandler(**options)
+    checkpointer = ocp.Checkpointer(handler, **options)
     # What goes wrong is raised; Orbax prints the same traceback from several threads besides.
     log = logging.getLogger("absl")
     level = log.level

@@ -18,6 +18,7 @@ from algoperf_scoring import BenchmarkWorkload, unknown_name
 from algoperf_workloads.dataset import DatasetDefinition
 from algoperf_workloads.metrics import CLASSIFICATION, Metrics
 from algoperf_workloads.parameter_types import ParameterRule
+from algoperf_workloads.parity import unwrapped_name
 
 _WORKLOAD_CLASSES = {
     "jax": ("algoperf_workloads.jax_workload", "JaxWorkload", "jax"),
@@ -91,10 +92,7 @@ class ModelDefinition:
         if framework == "jax":
             return key == self.output_layer.split("/")[0]
         module, _, _ = key.rpartition(".")
-        return (
-            module.split("_orig_mod.")[-1].removeprefix("module.")
-            == self.module_names[self.output_layer]
-        )
+        return unwrapped_name(module) == self.module_names[self.output_layer]
 
 
 @dataclass(frozen=True, kw_only=True)

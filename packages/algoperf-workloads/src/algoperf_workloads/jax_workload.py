@@ -1,4 +1,4 @@
-"""A defined workload in JAX: one Linen module, batches split over all local devices."""
+"""A defined workload in JAX: one Linen module, batches split over the devices of all processes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 
 from algoperf_core import spec
-from algoperf_core.sharding import batch_sharded, replicated
+from algoperf_core.sharding import batch_sharded, replicate, replicated, shard_batch
 from algoperf_scoring import BenchmarkWorkload
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
@@ -40,7 +41,7 @@ class JaxWorkload(DefinedWorkload):
 
     @property
     def device_count(self) -> int:
-        """Number of local devices."""
+        """Number of devices."""
         return len(self._batch_sharded.device_set)
 
     def init_model_fn(self, rng: spec.RandomState) -> spec.ModelInitState:
@@ -131,12 +132,12 @@ class JaxWorkload(DefinedWorkload):
         return {name: totals[name] + sums[name] for name in self.definition.metrics.names}
 
     def _place(self, batch: Batch) -> dict[str, Any]:
-        placed: dict[str, Any] = jax.device_put(batch, self._batch_sharded)
+        placed: dict[str, Any] = shard_batch(batch)
         return placed
 
     def _zero_totals(self) -> Any:
         zeros = dict.fromkeys(self.definition.metrics.names, 0.0)
-        return jax.device_put(jax.tree.map(jax.numpy.float32, zeros), self._replicated)
+        return replicate(jax.tree.map(np.float32, zeros))
 
     def _add_batch(self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any) -> Any:
         del rng

@@ -54,7 +54,7 @@ def torch_arrays(tree: Mapping[str, Any], module_names: Mapping[str, str]) -> di
 def load_flax_variables(
     model: Any, params: Any, model_state: Any, module_names: Mapping[str, str]
 ) -> None:
-    """Copies Flax parameters and batch statistics into a PyTorch module.
+    """Copies Flax parameters and batch statistics into a PyTorch module, wrapped or not.
 
     Raises:
         ValueError: The two models do not have the same parameters, or differ in a shape.
@@ -65,7 +65,7 @@ def load_flax_variables(
     for collection in (model_state or {}).values():
         arrays |= torch_arrays(collection, module_names)
     targets = {
-        name: t
+        unwrapped_name(name): t
         for name, t in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
@@ -79,6 +79,13 @@ def load_flax_variables(
             raise ValueError(f"{name}: Flax {array.shape}, PyTorch {tuple(targets[name].shape)}")
         with torch.no_grad():
             targets[name].copy_(torch.from_numpy(np.array(array)))
+
+
+def unwrapped_name(name: str) -> str:
+    """A parameter's name in the bare module: wrappers put `module.` and `_orig_mod.` before it."""
+    while (wrapper := name.partition(".")[0]) in ("module", "_orig_mod"):
+        name = name.removeprefix(f"{wrapper}.")
+    return name
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
