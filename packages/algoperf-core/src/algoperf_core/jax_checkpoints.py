@@ -99,16 +99,7 @@ class JaxArrays:
         """
         if not facts:
             return {}
-        alone = jax.process_count() == 1
-        target = {
-            name: jax.ShapeDtypeStruct(
-                tuple(fact["shape"]),
-                jnp.dtype(fact["dtype"]),
-                # Several processes each read the whole, and then spread it.
-                sharding=_sharding(fact["sharding"]) if alone else _here(),
-            )
-            for name, fact in facts.items()
-        }
+        target = {name: _target(fact) for name, fact in facts.items()}
         with _orbax() as checkpointer:
             try:
                 restored: dict[str, Any] = checkpointer.restore(
@@ -134,20 +125,22 @@ class JaxArrays:
         """Does nothing."""
 
 
-def _here() -> SingleDeviceSharding:
-    return SingleDeviceSharding(jax.local_devices()[0])
+def _target(fact: Facts) -> Any:
+    shape, dtype = tuple(fact["shape"]), jnp.dtype(fact["dtype"])
+    if jax.process_count() > 1:
+        return np.empty(shape, dtype)  # each process reads the whole, and then spreads it
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=_sharding(fact["sharding"]))
 
 
 def _whole(value: Any) -> Any:
     """The array as one process can write it; several put what is split over their devices together."""
-    if value.is_fully_addressable:
+    if jax.process_count() == 1:
         return value
-    if value.is_fully_replicated:
-        return value.addressable_data(0)
+    if value.is_fully_addressable or value.is_fully_replicated:
+        return np.asarray(value)
     from jax.experimental import multihost_utils
 
-    gathered = multihost_utils.process_allgather(value, tiled=True)
-    return jax.device_put(gathered, jax.local_devices()[0])
+    return np.asarray(multihost_utils.process_allgather(value, tiled=True))
 
 
 def _spread(values: Any, facts: Facts) -> Any:

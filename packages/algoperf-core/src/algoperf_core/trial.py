@@ -29,7 +29,7 @@ from algoperf_core.checkpoints import Checkpoint, CheckpointFolder
 from algoperf_core.errors import CheckpointError, RecordError
 from algoperf_core.follower import FollowerProgress, SilentMeasurements, linger_when_asked_to_end
 from algoperf_core.host_link import PeerFailedError, ProcessLostError
-from algoperf_core.ledger import Account, Ledger, Phase
+from algoperf_core.ledger import Ledger, Phase
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome, TrialResult
 from algoperf_core.placement_arguments import add_placement_arguments, placement_of, rank_of

@@ -240,9 +240,7 @@ class TrialCheckpoints:
         described["hidden"] = describe(hidden, self._arrays, "hidden")
         return described
 
-    def _write(
-        self, folder: Path, described: Mapping[str, Description], state: RunState
-    ) -> None:
+    def _write(self, folder: Path, described: Mapping[str, Description], state: RunState) -> None:
         for name in ("optimizer_state", "model_state", "params"):
             reason = unrestorable(described[name].skeleton, self._template[name], name)
             if reason is not None:
@@ -267,9 +265,7 @@ class TrialCheckpoints:
         text = json.dumps({**facts, "trees": skeletons})
         (folder / STATE_FILE).write_text(text, encoding="utf-8")
 
-    def _read_trees(
-        self, folder: Path, skeletons: Mapping[str, Any]
-    ) -> dict[str, Description]:
+    def _read_trees(self, folder: Path, skeletons: Mapping[str, Any]) -> dict[str, Description]:
         facts = {k: v for tree in skeletons.values() for k, v in array_facts(tree).items()}
         arrays = self._arrays.read(folder, facts)
         with np.load(folder / NUMPY_FILE, allow_pickle=False) as stored:
