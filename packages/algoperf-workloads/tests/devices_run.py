@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from algoperf_toy.definition import GOAL, TOY
 
 from algoperf_core import from_optax, from_torch
 from algoperf_core.backends import load_backend
@@ -21,6 +20,7 @@ from algoperf_core.resumption import resume
 from algoperf_core.testing import FakeClock, SilentProgress
 from algoperf_core.training import TrainingRun, TrialPlan
 from algoperf_core.trial_checkpoints import TrialCheckpoints
+from algoperf_toy.definition import GOAL, TOY
 
 STEPS, BATCH, AWKWARD = 6, 8, 7
 PLAIN = replace(TOY, model=replace(TOY.model, dropout_rate=0.0))
@@ -112,7 +112,11 @@ class Attempt:
 def results(framework, folder, data_dir, processes=ALONE):
     """Training, whole and in micro-batches, and an evaluation of a size that nothing divides."""
     found = {}
-    for name, options in (("whole", {}), ("parts", {"micro_batches": 2}), ("sam", {"sam_rho": 0.05})):
+    for name, options in (
+        ("whole", {}),
+        ("parts", {"micro_batches": 2}),
+        ("sam", {"sam_rho": 0.05}),
+    ):
         own = folder / name
         if processes.is_first:
             own.mkdir()

@@ -22,6 +22,7 @@ _HEADER = struct.Struct("!cI")
 _DATA, _FAILURE = b"D", b"F"
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 CONNECT_S = 120.0
+MAX_GREETING = 1024
 # How soon the processes that a failure takes down follow it.
 SOON_S = 0.1
 
@@ -89,12 +90,23 @@ class Listener:
                 ) from None
             # Whatever else finds this port does not know the token.
             connection.settimeout(5.0)
-            with suppress(OSError, ProcessLostError, ValueError):
-                token, rank = json.loads(_receive(connection)[1])
-                if secrets.compare_digest(token, self._token):
-                    peers[rank] = connection
+            rank = self._admitted(connection)
+            if rank is None:
+                connection.close()
+            else:
+                peers[rank] = connection
         self._socket.close()
         return HostLink(0, [peers[rank] for rank in sorted(peers)])
+
+    def _admitted(self, connection: socket.socket) -> int | None:
+        try:
+            kind, length = _HEADER.unpack(_receive_exactly(connection, _HEADER.size, 0))
+            if kind != _DATA or length > MAX_GREETING:
+                return None
+            token, rank = json.loads(_receive_exactly(connection, length, 0))
+        except (ProcessLostError, ValueError):
+            return None
+        return int(rank) if secrets.compare_digest(str(token), self._token) else None
 
 
 def connect(invitation: str, rank: int) -> HostLink:

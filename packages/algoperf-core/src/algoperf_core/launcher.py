@@ -1,8 +1,8 @@
 """Several processes of one trial on this machine: `python -m algoperf_core.launcher TRIAL_DIR --processes N`.
 
-Starts them, and ends with the exit status of rank 0. All are in the launcher's own process group, so that whoever
-kills the group leaves none behind; a launcher whose parent is gone ends them. When one ends with an error, the
-others have seconds to follow. PyTorch processes get the environment that `torchrun` would give them.
+Starts them, and ends with the exit status of rank 0. All are in the launcher's own process group, so that
+whoever kills the group leaves none behind; a launcher whose parent is gone ends them. When one ends with an
+error, the others have seconds to follow. PyTorch processes get the environment that `torchrun` would give.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The processes that train one trial together: which one this is, and how they agree.
 
-PyTorch takes its place from `torchrun`'s environment, JAX from `--coordinator` or from the cluster. Rank 0 alone
-writes; all take the same decisions, because whatever decides is agreed on first (the largest number counts).
+PyTorch takes its place from `torchrun`'s environment, JAX from `--coordinator` or from the cluster. Rank 0
+alone writes; all take the same decisions, because whatever decides is agreed on first (the largest counts).
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class OutcomeRecord:
 
 
 def outcome_of(error: BaseException, backend: Backend) -> Outcome:
-    """What an error makes of a trial; a process that is gone interrupts it, as its machine going away would."""
+    """What an error makes of a trial; a process that is gone interrupts it, and it can go on."""
     if isinstance(error, PeerFailedError):
         return Outcome(error.failure.outcome)
     if isinstance(error, KeyboardInterrupt | ProcessLostError):

@@ -110,8 +110,8 @@ class TrialCheckpoints:
         framework: The framework.
         period_s: Seconds of wall-clock between two checkpoints; 0 saves after every evaluation, None never.
         start: The checkpoint to continue from; None starts afresh.
-        processes: Those that train the trial together. Rank 0 saves what they share; of the others, each saves
-            the state of its generators and the like.
+        processes: Those that train the trial together. Rank 0 saves what they share; of the others, each
+            saves the state of its generators and the like.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def own_rows(rows: int) -> slice:
 
 
 # An operator of its own: compilers take it as it is, where they would break a graph at a collective.
-@torch.library.custom_op("algoperf::sum_over_processes", mutates_args=())
+@torch.library.custom_op("algoperf::sum_over_processes", mutates_args=())  # type: ignore[untyped-decorator, unused-ignore]
 def sum_over_processes(values: torch.Tensor) -> torch.Tensor:
     """The sum of a tensor over all processes; each gets it, and its gradient is summed as well."""
     total = values.clone(memory_format=torch.contiguous_format)
@@ -37,7 +37,7 @@ def sum_over_processes(values: torch.Tensor) -> torch.Tensor:
     return total
 
 
-@sum_over_processes.register_fake
+@sum_over_processes.register_fake  # type: ignore[untyped-decorator, unused-ignore]
 def _(values: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(values, memory_format=torch.contiguous_format)
 

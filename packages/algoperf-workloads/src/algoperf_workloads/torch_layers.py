@@ -18,8 +18,8 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 class BatchNorm(_BatchNorm):  # type: ignore[misc]
     """Batch normalisation over all axes but the second; running averages as in Flax.
 
-    In train mode, the batch is the global one: processes that train together normalise with the same statistics,
-    and have the same running averages. They must be together when the layer is made.
+    In train mode, the batch is the global one: processes that train together normalise with the same
+    statistics, and have the same running averages. They must be together when the layer is made.
 
     `running_var` averages the biased variance of the batch, the one that training normalises with.
     In train mode, `update_running_average = False` leaves the running averages alone. `momentum` is

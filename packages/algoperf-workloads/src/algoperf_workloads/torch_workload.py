@@ -1,7 +1,7 @@
 """A defined workload in PyTorch: one `nn.Module` on one device, a GPU where there is one.
 
-In several processes, each has the module on its own device, wrapped for data parallelism, and its part of every
-batch.
+In several processes, each has the module on its own device, wrapped for data parallelism, and its part of
+every batch.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class TorchWorkload(DefinedWorkload):
     def init_model_fn(self, rng: spec.RandomState) -> spec.ModelInitState:
         """Makes a freshly initialised module on the device; the model state is None.
 
-        Under `torchrun`, it is wrapped in `DistributedDataParallel`, and names begin with `module.`; shapes and
-        types are under the names of the bare module.
+        Under `torchrun`, it is wrapped in `DistributedDataParallel`, and names begin with `module.`; shapes
+        and types are under the names of the bare module.
 
         Args:
             rng: Integers, of which the first seeds PyTorch's global generator.
