@@ -400,7 +400,7 @@ def test_unknown_workload_without_base_has_no_batch_size(clock, goal):
 def test_batch_size_that_does_not_divide_by_the_devices_is_said(clock, goal):
     trial = Trial(clock, goal, backend=FakeBackend(clock, device_count=3))
     with pytest.raises(
-        SubmissionError, match=r"get_batch_size\('scripted'\) gives 8.*3 local.*is 9"
+        SubmissionError, match=r"get_batch_size\('scripted'\) gives 8.*3 devices.*is 9"
     ):
         trial.run.run()
 

@@ -21,7 +21,7 @@ class Backend(Protocol):
 
     @property
     def device_count(self) -> int:
-        """Number of local devices; batch sizes divide by it."""
+        """Number of devices of all processes; batch sizes divide by it."""
         ...
 
     def key(self, seed: int) -> Key:

@@ -81,6 +81,7 @@ class Campaign:
         checkpoint_period_s: Seconds between two checkpoints of a trial; 0: every evaluation; None: never.
         trackers: Names of the trackers that every trial has.
         profile: Whether to trace a few steps of every trial; none of them counts.
+        processes: Number of processes that train each trial together.
     """
 
     benchmark: Benchmark
@@ -101,6 +102,7 @@ class Campaign:
     checkpoint_period_s: float | None = 300.0
     trackers: tuple[str, ...] = ()
     profile: bool = False
+    processes: int = 1
 
     def expand(self) -> list[TrialSpec]:
         """All trials of the campaign, study by study, so that an unfinished campaign is worth scoring.
@@ -169,6 +171,7 @@ class Campaign:
                         checkpoint_period_s=self.checkpoint_period_s,
                         trackers=list(self.trackers),
                         profile=self.profile,
+                        processes=self.processes,
                     )
 
     def _trials(self, ruleset: Ruleset) -> Sequence[int]:

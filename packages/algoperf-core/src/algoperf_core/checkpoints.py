@@ -75,7 +75,7 @@ class CheckpointFolder:
         Raises:
             OSError: The disk is full, or the folder cannot be written; older checkpoints are untouched.
         """
-        target = self.path / f"step_{global_step}"
+        target = self.path_of(global_step)
         with self._temporary(target.name) as folder:
             write(folder)
             _seal(folder)
@@ -85,6 +85,10 @@ class CheckpointFolder:
         for old in self._by_age()[self._kept :]:
             shutil.rmtree(old, ignore_errors=True)
         return Checkpoint(target, global_step)
+
+    def path_of(self, global_step: int) -> Path:
+        """Folder of the checkpoint after so many steps."""
+        return self.path / f"step_{global_step}"
 
     def find(self) -> Found:
         """Looks for the newest checkpoint that is whole; changes nothing."""

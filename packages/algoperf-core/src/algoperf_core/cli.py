@@ -133,6 +133,18 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         metavar="N",
         help="trials at a time, each on its own processors",
     )
+    add(
+        "--processes",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="processes that train each trial together, one per GPU (default: 1)",
+    )
+    add(
+        "--prepare",
+        action="store_true",
+        help="only write the trials' folders, for torchrun or another launcher, and print those to run",
+    )
     add("--retry-crashed", action="store_true", help="run crashed trials again")
     add(
         "--checkpoint-period",
@@ -262,7 +274,11 @@ def _run(options: argparse.Namespace) -> int:
         checkpoint_period_s=options.checkpoint_period,
         trackers=chosen_trackers(options),
         profile=options.profile,
+        processes=options.processes,
     )
+    if options.prepare:
+        print(*campaign.prepare(), sep="\n")  # noqa: T201
+        return 0
     console = Console(stderr=False)
     specs = campaign.expand()
     trial_dirs = [spec.directory(campaign.runs) for spec in specs]

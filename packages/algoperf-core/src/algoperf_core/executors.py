@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from algoperf_core.machine import usable_cpus
-from algoperf_core.trial_spec import CONSOLE_FILE
+from algoperf_core.trial_spec import CONSOLE_FILE, read_spec
 
 GRACE_S = 10.0
 
@@ -41,7 +41,7 @@ class Executor(Protocol):
 
 
 class LocalProcess:
-    """A trial process on this machine, in a process group of its own."""
+    """A trial on this machine, all its processes in a process group of its own."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -87,14 +87,11 @@ class LocalExecutor:
 
     def start(self, trial_dir: Path, slot: int) -> LocalProcess:
         """Starts a trial process; what it prints goes to `console.log` in the trial's folder."""
-        command = [
-            sys.executable,
-            "-m",
-            "algoperf_core.trial",
-            str(trial_dir),
-            "--parent",
-            str(os.getpid()),
-        ]
+        processes = read_spec(trial_dir).processes
+        module = "algoperf_core.trial" if processes == 1 else "algoperf_core.launcher"
+        command = [sys.executable, "-m", module, str(trial_dir), "--parent", str(os.getpid())]
+        if processes > 1:
+            command += ["--processes", str(processes)]
         if self._slots > 1:
             command += ["--cpus", ",".join(map(str, self._cpus[slot]))]
         with (trial_dir / CONSOLE_FILE).open("ab") as console:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from algoperf_core.backends import Key, StepKeys
+from algoperf_core.sharding import replicate
 from algoperf_core.spec import Framework
 
 
@@ -26,18 +27,22 @@ _first_element = jax.jit(_take_first)
 
 
 class JaxBackend:
-    """JAX on all its local devices."""
+    """JAX on the devices of all its processes."""
 
     framework: Framework = "jax"
 
     @property
     def device_count(self) -> int:
-        """Number of local devices."""
-        return int(jax.local_device_count())
+        """Number of devices."""
+        return int(jax.device_count())
 
     def key(self, seed: int) -> Key:
-        """A typed key."""
-        return jax.random.key(seed)
+        """A typed key, on the devices of all processes."""
+        key = jax.random.key(seed)
+        if jax.process_count() == 1:
+            return key
+        words = replicate(np.asarray(jax.random.key_data(key)))
+        return jax.jit(jax.random.wrap_key_data)(words)
 
     def step_keys(self, loop_key: Key, global_step: int) -> StepKeys:
         """Four keys in one dispatch."""
@@ -72,5 +77,7 @@ class JaxBackend:
         """GPUs or TPUs that JAX sees."""
         devices = [device for device in jax.local_devices() if device.platform != "cpu"]
         return (
-            {"gpu_model_name": devices[0].device_kind, "gpu_count": len(devices)} if devices else {}
+            {"gpu_model_name": devices[0].device_kind, "gpu_count": jax.device_count()}
+            if devices
+            else {}
         )

@@ -47,13 +47,15 @@ class JaxArrays:
             "sharding": _sharding_facts(value.sharding),
         }
         # Orbax refuses arrays without elements.
-        return facts, value if value.size else None
+        return facts, _whole(value) if value.size else None
 
     def rebuild(self, facts: Facts, stored: Any) -> Any:
         """The array as it was."""
         dtype = jnp.dtype(facts["dtype"])
         array = jnp.zeros(facts["shape"], dtype) if stored is None else stored
-        if not facts["committed"]:
+        if jax.process_count() > 1:
+            array = _spread(np.asarray(array), facts)
+        elif not facts["committed"]:
             array = jnp.asarray(np.asarray(array))
         if facts["weak"] and array.ndim == 0:
             array = jnp.asarray(array.item())  # only Python scalars are weakly typed
@@ -97,12 +99,7 @@ class JaxArrays:
         """
         if not facts:
             return {}
-        target = {
-            name: jax.ShapeDtypeStruct(
-                tuple(fact["shape"]), jnp.dtype(fact["dtype"]), sharding=_sharding(fact["sharding"])
-            )
-            for name, fact in facts.items()
-        }
+        target = {name: _target(fact) for name, fact in facts.items()}
         with _orbax() as checkpointer:
             try:
                 restored: dict[str, Any] = checkpointer.restore(
@@ -126,6 +123,36 @@ class JaxArrays:
 
     def set_hidden_state(self, params: Any, state: Any) -> None:
         """Does nothing."""
+
+
+def _target(fact: Facts) -> Any:
+    shape, dtype = tuple(fact["shape"]), jnp.dtype(fact["dtype"])
+    if jax.process_count() > 1:
+        return np.empty(shape, dtype)  # each process reads the whole, and then spreads it
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=_sharding(fact["sharding"]))
+
+
+def _whole(value: Any) -> Any:
+    """The array as one process can write it; several put what is split over their devices together."""
+    if jax.process_count() == 1:
+        return value
+    if value.is_fully_addressable or value.is_fully_replicated:
+        return np.asarray(value)
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(value, tiled=True))
+
+
+def _spread(values: Any, facts: Facts) -> Any:
+    """The array on the devices of all processes, or on one of this process's own."""
+    if not facts["committed"]:
+        return jnp.asarray(values)
+    if "device" in facts["sharding"]:
+        # Another process's device stands for the one of the same place here.
+        return jax.device_put(values, jax.local_devices()[0])
+    return jax.make_array_from_callback(
+        values.shape, _sharding(facts["sharding"]), lambda part: values[part]
+    )
 
 
 def _sharding_facts(sharding: Any) -> Facts:
@@ -167,7 +194,15 @@ def _orbax() -> Iterator[Any]:
     import orbax.checkpoint as ocp
 
     # Not asynchronous: its threads would work while the submission's clock runs.
-    checkpointer = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+    options: dict[str, Any] = {}
+    if jax.process_count() > 1:
+        # Each process works alone: Orbax shall wait for no other.
+        here = jax.process_index()
+        options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+            primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
+        )
+    handler = ocp.StandardCheckpointHandler(**options)
+    checkpointer = ocp.Checkpointer(handler, **options)
     # What goes wrong is raised; Orbax prints the same traceback from several threads besides.
     log = logging.getLogger("absl")
     level = log.level

@@ -1,4 +1,4 @@
-"""Where JAX arrays live: one mesh over all local devices, batches split, everything else copied."""
+"""Where JAX arrays live: one mesh over the devices of all processes, batches split, all else copied."""
 
 from __future__ import annotations
 
@@ -29,12 +29,30 @@ def batch_sharded() -> NamedSharding:
 
 def replicate(tree: Any) -> Any:
     """Copies every leaf of a tree to every device."""
-    return jax.device_put(tree, replicated())
+    return _put(tree, replicated())
 
 
 def shard_batch(batch: Any) -> Any:
-    """Splits every leaf `(batch, ...)` of a batch over the devices; None leaves stay None."""
-    return jax.device_put(batch, batch_sharded())
+    """Splits every leaf `(batch, ...)` of a batch over the devices; None leaves stay None.
+
+    With several processes, each gives the whole global batch and keeps the rows of its own devices.
+    """
+    return _put(batch, batch_sharded())
+
+
+def _put(tree: Any, sharding: NamedSharding) -> Any:
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return jax.device_put(leaf, sharding)
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.jit(jax.random.wrap_key_data)(put(jax.random.key_data(leaf)))
+        values = np.asarray(leaf)
+        return jax.make_array_from_process_local_data(sharding, values, values.shape)
+
+    return jax.tree.map(put, tree)
 
 
 def split_batch(batch: Any, count: int) -> Any:

@@ -11,14 +11,26 @@ from algoperf_core.backends import Key, StepKeys
 from algoperf_core.spec import Framework
 
 
+def own_gpus() -> list[int]:
+    """Numbers of the GPUs that this process works with; to touch another one would take its memory."""
+    if torch.distributed.is_initialized() and torch.cuda.is_available():
+        return [torch.cuda.current_device()]
+    return list(range(torch.cuda.device_count()))
+
+
 class TorchBackend:
-    """PyTorch on the GPUs it sees, or on the CPU, where work is never asynchronous."""
+    """PyTorch on GPUs, or on the CPU, where work is never asynchronous.
+
+    Alone, a process sees all GPUs; started by `torchrun`, it keeps to its own.
+    """
 
     framework: Framework = "pytorch"
 
     @property
     def device_count(self) -> int:
-        """Number of GPUs, or 1 for the CPU."""
+        """Number of processes of `torchrun`; without, of GPUs, or 1 for the CPU."""
+        if torch.distributed.is_initialized():
+            return int(torch.distributed.get_world_size())
         return int(max(torch.cuda.device_count(), 1))
 
     def key(self, seed: int) -> Key:
@@ -47,8 +59,8 @@ class TorchBackend:
             fence.synchronize()
 
     def synchronize(self) -> None:
-        """Waits for all streams of all GPUs."""
-        for device in range(torch.cuda.device_count()):
+        """Waits for all streams of all GPUs that are this process's."""
+        for device in own_gpus():
             torch.cuda.synchronize(device)
 
     def release_memory(self) -> None:
@@ -63,7 +75,7 @@ class TorchBackend:
 
     def hardware(self) -> dict[str, Any]:
         """GPUs that PyTorch sees."""
-        count = torch.cuda.device_count()
-        return (
-            {"gpu_model_name": torch.cuda.get_device_name(0), "gpu_count": count} if count else {}
-        )
+        if not torch.cuda.is_available():
+            return {}
+        name = torch.cuda.get_device_name(own_gpus()[0])
+        return {"gpu_model_name": name, "gpu_count": self.device_count}

@@ -15,6 +15,7 @@ import torch
 
 from algoperf_core.errors import CheckpointError
 from algoperf_core.state_trees import Facts
+from algoperf_core.torch_backend import own_gpus
 
 TENSORS = "tensors.pt"
 
@@ -127,7 +128,8 @@ class TorchArrays:
             for name, parameter in params.named_parameters()
             if parameter.grad is not None
         }
-        generators = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        on_gpus = [torch.cuda.get_rng_state(gpu) for gpu in own_gpus()]
+        generators = {"cpu": torch.get_rng_state(), "cuda": on_gpus}
         return {"gradients": gradients, "generators": generators}
 
     def set_hidden_state(self, params: Any, state: Any) -> None:
@@ -135,8 +137,8 @@ class TorchArrays:
         for name, parameter in params.named_parameters():
             parameter.grad = state["gradients"].get(name)
         torch.set_rng_state(state["generators"]["cpu"].cpu())
-        for device, words in enumerate(state["generators"]["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(words.cpu(), device)
+        for gpu, words in zip(own_gpus(), state["generators"]["cuda"], strict=False):
+            torch.cuda.set_rng_state(words.cpu(), gpu)
 
 
 def _place(tensor: Any) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 Rules (docs/protocol.md): data selection, update and preparation for evaluation are charged to the
 submission, compilation included; evaluation and logging are not. Before the clock stops, the device has
-finished everything that was dispatched. The budget is checked after every step, and nothing is evaluated
+finished everything that was dispatched. Where several processes train one trial, time is that of the slowest,
+and all decide alike. The budget is checked after every step, and nothing is evaluated
 once it is used. The first evaluation follows the first step, further ones each evaluation period of
 submission time, and a last one when the submission says that training is complete.
 """
@@ -22,6 +23,7 @@ from algoperf_core.backends import Backend, Key
 from algoperf_core.errors import CheckpointError, SubmissionError, WorkloadError
 from algoperf_core.ledger import Account, Clock, Ledger, Phase
 from algoperf_core.outcomes import Outcome, StoppedBy, TrialResult
+from algoperf_core.processes import ALONE, Processes
 from algoperf_core.seeds import derive_seed
 from algoperf_core.spec import MetricsLogger, TrainingCompleteError, Workload
 from algoperf_core.submission import Submission, checked_update
@@ -128,7 +130,7 @@ def batch_sizes(
     for function, size in (("get_batch_size", train), ("get_eval_batch_size", evaluation)):
         if size <= 0 or size % devices:
             raise SubmissionError(
-                f"{function}({workload.name!r}) gives {size}, which does not divide by the {devices} local "
+                f"{function}({workload.name!r}) gives {size}, which does not divide by the {devices} "
                 f"devices; the nearest that does is {max(round(size / devices), 1) * devices}"
             )
     return train, evaluation
@@ -146,6 +148,7 @@ class TrainingRun:
         ledger: A ledger that is kept since the trial's process began; None starts one here.
         checkpoints: Where the run continues from, and is saved; None for neither.
         preemption_count: How often the trial was interrupted before.
+        processes: Those that train the trial together.
     """
 
     def __init__(
@@ -159,7 +162,9 @@ class TrainingRun:
         ledger: Ledger | None = None,
         checkpoints: Checkpoints | None = None,
         preemption_count: int = 0,
+        processes: Processes = ALONE,
     ) -> None:
+        self._processes = processes
         self.ledger = ledger or Ledger(now)
         self._checkpoints = checkpoints
         self._preemption_count = preemption_count
@@ -190,6 +195,15 @@ class TrainingRun:
         }
         self.global_step = 0
         self.submission_involved = False  # whether what goes wrong may be the submission's doing
+
+    @property
+    def submission_s(self) -> float:
+        """Submission time so far, in seconds: of the slowest process, as far as it was agreed on."""
+        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        if self._processes.count == 1:
+            return submission_s
+        agreed_s: float = self._train_state["accumulated_submission_time"]
+        return max(submission_s, agreed_s)
 
     def run(self) -> TrialResult:
         """Trains until the targets, the budget or the submission itself ends it."""
@@ -238,10 +252,15 @@ class TrainingRun:
         # The same words in both frameworks, which therefore train on the same batches.
         data_key = numpy_keys.key(derive_seed(plan.seed, "data"))
         self.ledger.switch(Phase.DATA)
-        queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
+        queue = self._processes.in_turns(
+            lambda: workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
+        )
         self._queue = TimedQueue(queue, self.ledger)
         self.ledger.switch(Phase.MODEL)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
+        self._processes.separate_generators(
+            derive_seed(plan.seed, f"process {self._processes.rank}")
+        )
         workload.attach_metrics_logger(self._recorder)
         backend.synchronize()
         self.ledger.switch(Phase.OPTIMIZER)
@@ -257,6 +276,7 @@ class TrainingRun:
         backend.step_keys(self._loop_key, 0)
         backend.wait(backend.fence(self._params))
         backend.synchronize()
+        self._processes.barrier()
         self.ledger.switch(Phase.HARNESS)
 
     def _key(self, purpose: str) -> Key:
@@ -307,7 +327,7 @@ class TrainingRun:
             log.warning("the input queue has no position (get_state): its data start over")
         else:
             self._set_queue_position(state.queue_position)
-        self._progress.after_step(self.global_step, self.ledger.seconds(Account.SUBMISSION))
+        self._progress.after_step(self.global_step, self.submission_s)
         self._progress.after_evaluation(self._last_metrics)
 
     def _set_queue_position(self, position: Any) -> None:
@@ -319,7 +339,7 @@ class TrainingRun:
     def _save_if_due(self) -> None:
         if self._checkpoints is None or self._stopped_by() is not None:
             return
-        if not self._checkpoints.is_due(self.ledger.attempt_s):
+        if not self._processes.any(self._checkpoints.is_due(self.ledger.attempt_s)):
             return
         self.ledger.switch(Phase.CHECKPOINT)
         self._backend.synchronize()
@@ -398,10 +418,23 @@ class TrainingRun:
 
     def _charge(self) -> None:
         self.ledger.charge()
-        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        submission_s, total_s = self.ledger.seconds(Account.SUBMISSION), self.ledger.total_s
+        if self._processes.count > 1:
+            submission_s, total_s = self._agree_on_step(submission_s, total_s)
         self._train_state["accumulated_submission_time"] = submission_s
-        self._train_state["last_step_end_time"] = self.ledger.total_s
+        self._train_state["last_step_end_time"] = total_s
         self._train_state["is_time_remaining"] = submission_s < self._plan.budget_s
+
+    def _agree_on_step(self, submission_s: float, total_s: float) -> tuple[float, float]:
+        """The slowest process's times; all complete training if one does. Waiting is on the clock."""
+        self.ledger.switch(Phase.SYNCHRONIZE)
+        complete = float(self._train_state["training_complete"])
+        # Never back: a process may continue from a checkpoint that another one's ledger was ahead of.
+        submission_s = max(submission_s, self._train_state["accumulated_submission_time"])
+        submission_s, total_s, complete = self._processes.agree((submission_s, total_s, complete))
+        self._train_state["training_complete"] = bool(complete)
+        self.ledger.switch(Phase.HARNESS)
+        return submission_s, total_s
 
     def _evaluation_is_due(self) -> bool:
         if self._train_state["training_complete"] or self._submission_s_at_last_eval is None:
@@ -431,10 +464,18 @@ class TrainingRun:
             self.ledger.switch(Phase.MEASUREMENTS)
             self._record(metrics)
             self._save_if_due()
+        if self._processes.count > 1:
+            self._agree_on_logging()
         self.ledger.switch(Phase.HARNESS)
+
+    def _agree_on_logging(self) -> None:
+        # Nobody's clock starts before the process that writes is back.
+        logging_s = self._train_state["accumulated_logging_time"]
+        (self._train_state["accumulated_logging_time"],) = self._processes.agree((logging_s,))
 
     def _metrics(self, key: Key) -> dict[str, float] | None:
         self._backend.release_memory()
+        failure: RuntimeError | None = None
         try:
             metrics = self._workload.eval_model(
                 self._eval_batch,
@@ -448,33 +489,46 @@ class TrainingRun:
         # Frameworks report failures on the device (memory, a lost link) as RuntimeError; the published
         # benchmark forgives these and evaluates again after the next step.
         except RuntimeError as error:
-            self._failed_evaluations += 1
-            if self._failed_evaluations >= MAX_FAILED_EVALUATIONS:
-                raise
-            log.warning("evaluation at step %d failed: %s", self.global_step, error, exc_info=error)
-            return None
+            failure = error
         finally:
             self._backend.release_memory()
+        if self._processes.any(failure is not None):
+            failure = failure or RuntimeError("the evaluation failed in another process")
+            self._failed_evaluations += 1
+            if self._failed_evaluations >= MAX_FAILED_EVALUATIONS:
+                raise failure
+            log.warning(
+                "evaluation at step %d failed: %s", self.global_step, failure, exc_info=failure
+            )
+            return None
         self._failed_evaluations = 0
         return metrics
 
     def _record(self, metrics: dict[str, float]) -> None:
-        submission_s = self.ledger.seconds(Account.SUBMISSION)
+        submission_s, total_s, set_up_s, evaluation_s, logging_s = self._processes.agree(
+            (
+                self.submission_s,
+                self.ledger.total_s,
+                self.ledger.seconds(Account.SET_UP),
+                self.ledger.seconds(Account.EVALUATION),
+                # As of before this logging: the switch to the logging account charged nothing yet.
+                self.ledger.seconds(Account.LOGGING),
+            )
+        )
         self._submission_s_at_last_eval = submission_s
         self._last_metrics = metrics
         self._evaluations += 1
         self._note_goals(metrics, submission_s)
         self._train_state |= {
-            "last_eval_time": self.ledger.total_s,
-            "accumulated_eval_time": self.ledger.seconds(Account.EVALUATION),
+            "last_eval_time": total_s,
+            "accumulated_eval_time": evaluation_s,
         }
         row = metrics | {
             "score": submission_s,
-            "total_duration": self.ledger.total_s - self.ledger.seconds(Account.SET_UP),
+            "total_duration": total_s - set_up_s,
             "accumulated_submission_time": submission_s,
-            "accumulated_eval_time": self.ledger.seconds(Account.EVALUATION),
-            # As of before this logging: the switch to the logging account charged nothing yet.
-            "accumulated_logging_time": self.ledger.seconds(Account.LOGGING),
+            "accumulated_eval_time": evaluation_s,
+            "accumulated_logging_time": logging_s,
             "global_step": self.global_step,
             "preemption_count": self._preemption_count,
         }

@@ -1,7 +1,8 @@
-"""A trial as a process: `python -m algoperf_core.trial TRIAL_DIR`.
+"""A trial as a process: `python -m algoperf_core.trial TRIAL_DIR`, or as several (docs/devices.md).
 
 Reads `trial.json`, trains under the clock, and leaves the logs and a typed outcome in the trial's folder. A
 trial that was interrupted before continues from its last checkpoint.
+Of several processes, rank 0 alone writes.
 Exit status: 0 when the outcome is written, 2 for input that the user must mend (nothing is written, so that
 the trial runs once it is mended), 130 when interrupted.
 """
@@ -9,26 +10,34 @@ the trial runs once it is mended), 130 when interrupted.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 from algoperf_core.backends import Backend, load_backend
-from algoperf_core.errors import RecordError
-from algoperf_core.ledger import Account, Ledger, Phase
+from algoperf_core.checkpoints import Checkpoint, CheckpointFolder
+from algoperf_core.errors import CheckpointError, RecordError
+from algoperf_core.follower import FollowerProgress, SilentMeasurements, linger_when_asked_to_end
+from algoperf_core.host_link import PeerFailedError, ProcessLostError
+from algoperf_core.ledger import Ledger, Phase
 from algoperf_core.measurements import Measurements
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.placement_arguments import add_placement_arguments, placement_of, rank_of
+from algoperf_core.processes import BAD_INPUT, Placement, Processes, start_processes
 from algoperf_core.profiling import watcher
 from algoperf_core.progress import ProgressFile, Snapshot
 from algoperf_core.registry import workload_provider
-from algoperf_core.resumption import resume
+from algoperf_core.resumption import Resumption, resume
 from algoperf_core.run_directory import describe_trial
 from algoperf_core.sources import find_submission, load
 from algoperf_core.trackers.of_trial import trackers_of_trial
@@ -96,7 +105,7 @@ class OutcomeRecord:
         """
         ledger = self._run.ledger
         ledger.switch(Phase.MEASUREMENTS)
-        self._measurements.append_final(ledger.seconds(Account.SUBMISSION), self._run.global_step)
+        self._measurements.append_final(self._run.submission_s, self._run.global_step)
         return self._write_outcome(result)
 
     def _write_outcome(self, result: TrialResult) -> TrialResult:
@@ -123,30 +132,59 @@ class OutcomeRecord:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            return
+        if error is not None:
+            with _undisturbed():
+                self._end(error)
+
+    def _end(self, error: BaseException) -> None:
         if isinstance(error, RecordError) and self._run.submission_involved:
             self._write_outcome(self._run.result(Outcome.INTERRUPTED, message=str(error)))
             return
         if isinstance(error, AlgoperfError):
             return
-        outcome = self._outcome(error)
+        outcome = outcome_of(error, self._backend)
         if outcome is Outcome.CRASHED and not self._run.submission_involved:
             return
         self._run.ledger.charge()
         message = "".join(traceback.format_exception_only(error)).strip()
         self.write(self._run.result(outcome, message=message))
 
-    def _outcome(self, error: BaseException) -> Outcome:
-        if isinstance(error, KeyboardInterrupt):
-            return Outcome.INTERRUPTED
-        if isinstance(error, MemoryError) or self._backend.is_out_of_memory(error):
-            return Outcome.OUT_OF_MEMORY
-        return Outcome.CRASHED
+
+def outcome_of(error: BaseException, backend: Backend) -> Outcome:
+    """What an error makes of a trial; a process that is gone interrupts it, and it can go on."""
+    if isinstance(error, PeerFailedError):
+        return Outcome(error.failure.outcome)
+    if isinstance(error, KeyboardInterrupt | ProcessLostError):
+        return Outcome.INTERRUPTED
+    if isinstance(error, MemoryError) or backend.is_out_of_memory(error):
+        return Outcome.OUT_OF_MEMORY
+    return Outcome.CRASHED
 
 
-def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> TrialResult:
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds signals back: the outcome is written whole, even where the trial is killed for its error."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def run_trial(
+    trial_dir: Path,
+    orphaned: Callable[[], bool] = lambda: False,
+    placement: Placement | None = None,
+) -> TrialResult:
     """Runs the trial that a folder specifies; a trial that is done is returned as it is.
+
+    Args:
+        trial_dir: Folder of the trial.
+        orphaned: Tells whether nobody waits for the trial any more.
+        placement: Where this process stands among several JAX processes; PyTorch asks `torchrun`.
 
     Raises:
         AlgoperfError: Something that the user must mend; no outcome is written.
@@ -156,8 +194,15 @@ def run_trial(trial_dir: Path, orphaned: Callable[[], bool] = lambda: False) -> 
     ledger = Ledger(time.perf_counter)
     spec = read_spec(trial_dir)
     benchmark = load_benchmark(benchmark_file(trial_dir))
-    with trackers_of_trial(trial_dir, spec, benchmark) as trackers:
-        return _run(trial_dir, spec, benchmark, trackers, orphaned, ledger)
+    processes = start_processes(spec.framework, placement, spec.processes)
+    if not processes.is_first:
+        linger_when_asked_to_end()
+        result = _follow(trial_dir, spec, benchmark, orphaned, ledger, processes)
+    else:
+        with trackers_of_trial(trial_dir, spec, benchmark) as trackers:
+            result = _run(trial_dir, spec, benchmark, trackers, orphaned, ledger, processes)
+    processes.stop()
+    return result
 
 
 def _run(
@@ -167,16 +212,15 @@ def _run(
     trackers: Trackers,
     orphaned: Callable[[], bool],
     ledger: Ledger,
+    processes: Processes,
 ) -> TrialResult:
-    start = resume(trial_dir)
+    start = _start(trial_dir, processes)
     preemptions = len(start.interruptions)
     backend = load_backend(spec.framework)
     plan = _plan(spec, benchmark)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
     measurements = Measurements(trial_dir, preemptions, trackers.log, scored=not spec.profile)
-    # A traced trial begins anew: its trace would not fit together.
-    period_s = None if spec.profile else spec.checkpoint_period_s
-    checkpoints = TrialCheckpoints(trial_dir, spec.framework, period_s, start.checkpoint)
+    checkpoints = _checkpoints(trial_dir, spec, start, processes)
     progress = ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned)
     trackers.wait_until_started()
     with watcher(progress, trial_dir, backend, profile=spec.profile) as watching:
@@ -189,15 +233,78 @@ def _run(
             ledger=ledger,
             checkpoints=checkpoints,
             preemption_count=preemptions,
+            processes=processes,
         )
         record = OutcomeRecord(
             trial_dir, run, measurements, backend, checkpoints, start.interruptions
         )
         # The outcome comes last, so that its ledger holds all that came before.
         with record:
-            with progress:
+            with progress, processes.sharing_failures(lambda error: _said(error, backend)):
                 result = run.run()
             return record.write(result)
+
+
+def _follow(
+    trial_dir: Path,
+    spec: TrialSpec,
+    benchmark: Benchmark,
+    orphaned: Callable[[], bool],
+    ledger: Ledger,
+    processes: Processes,
+) -> TrialResult:
+    """The same on the other processes, which write nothing."""
+    with FollowerProgress(orphaned) as progress:
+        start = _start(trial_dir, processes)
+        backend = load_backend(spec.framework)
+        with processes.sharing_failures(lambda error: _said(error, backend)):
+            run = TrainingRun(
+                _plan(spec, benchmark),
+                backend,
+                SilentMeasurements(),
+                progress,
+                time.perf_counter,
+                ledger=ledger,
+                checkpoints=_checkpoints(trial_dir, spec, start, processes),
+                preemption_count=len(start.interruptions),
+                processes=processes,
+            )
+            return run.run()
+
+
+def _start(trial_dir: Path, processes: Processes) -> Resumption:
+    """Where all processes go on; rank 0 puts the folder in order."""
+    if processes.count == 1:
+        return resume(trial_dir)
+
+    def resumed() -> list[Any]:
+        start = resume(trial_dir)
+        step = None if start.checkpoint is None else start.checkpoint.global_step
+        return [step, list(start.interruptions)]
+
+    step, interruptions = processes.first(resumed)
+    checkpoint = None
+    if step is not None:
+        checkpoint = Checkpoint(CheckpointFolder(trial_dir).path_of(step), step)
+        # Without a shared file system, the processes would train different models.
+        if not checkpoint.path.is_dir():
+            raise CheckpointError(
+                f"{checkpoint.path}: is not there for process {processes.rank}; the folder of the runs must "
+                "be on a file system that all machines share"
+            )
+    return Resumption(checkpoint, tuple(interruptions))
+
+
+def _checkpoints(
+    trial_dir: Path, spec: TrialSpec, start: Resumption, processes: Processes
+) -> TrialCheckpoints:
+    # A traced trial begins anew: its trace would not fit together.
+    period_s = None if spec.profile else spec.checkpoint_period_s
+    return TrialCheckpoints(trial_dir, spec.framework, period_s, start.checkpoint, processes)
+
+
+def _said(error: BaseException, backend: Backend) -> str:
+    return BAD_INPUT if isinstance(error, AlgoperfError) else str(outcome_of(error, backend))
 
 
 def _first_snapshot(plan: TrialPlan) -> Snapshot:
@@ -230,16 +337,46 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("trial_dir", type=Path, help="folder that holds trial.json")
     parser.add_argument("--cpus", help="processors to run on, as 0,1,2")
     parser.add_argument("--parent", type=int, help="process to end with")
+    add_placement_arguments(parser)
     options = parser.parse_args(arguments)
+    rank = rank_of(options, os.environ)
+    if rank:
+        logging.disable(logging.WARNING)  # rank 0 says the same
+    several = rank > 0 or options.coordinator or options.cluster or "LOCAL_RANK" in os.environ
     if options.cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(cpu) for cpu in options.cpus.split(",")})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
+    return _one_of_several(options, rank) if several else _run_options(options, rank)
+
+
+def _one_of_several(options: argparse.Namespace, rank: int) -> int:
+    try:
+        status = _run_options(options, rank)
+    except Exception:  # as the interpreter would, but for the hooks of frameworks
+        traceback.print_exc()
+        status = 1
+    if status:
+        # At a normal exit, frameworks would wait for processes that are gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run_options(options: argparse.Namespace, rank: int) -> int:
     try:
         result = run_trial(
-            options.trial_dir, lambda: options.parent is not None and os.getppid() != options.parent
+            options.trial_dir,
+            lambda: options.parent is not None and os.getppid() != options.parent,
+            placement_of(options),
         )
-        print(result.summary())  # noqa: T201
+        if rank == 0:
+            print(result.summary())  # noqa: T201
+    except ProcessLostError as error:
+        if rank == 0:
+            print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_INTERRUPTED
     except RecordError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         # Where not even the outcome could be written, the campaign must not go on.

@@ -21,6 +21,7 @@ import numpy as np
 from algoperf_core.checkpoints import Checkpoint, CheckpointFolder
 from algoperf_core.errors import CheckpointError
 from algoperf_core.measurements import FILES
+from algoperf_core.processes import ALONE, Processes
 from algoperf_core.spec import Framework
 from algoperf_core.state_trees import (
     Arrays,
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
 NUMPY_FILE = "numpy.npz"
+# What each process has for itself.
+OWN_TREES = ("random", "hidden")
 
 
 class FrameworkArrays(Arrays, Protocol):
@@ -107,6 +110,8 @@ class TrialCheckpoints:
         framework: The framework.
         period_s: Seconds of wall-clock between two checkpoints; 0 saves after every evaluation, None never.
         start: The checkpoint to continue from; None starts afresh.
+        processes: Those that train the trial together. Rank 0 saves what they share; of the others, each
+            saves the state of its generators and the like.
     """
 
     def __init__(
@@ -115,7 +120,9 @@ class TrialCheckpoints:
         framework: Framework,
         period_s: float | None,
         start: Checkpoint | None = None,
+        processes: Processes = ALONE,
     ) -> None:
+        self._processes = processes
         self._trial_dir = trial_dir
         self._folder = CheckpointFolder(trial_dir)
         self._framework = framework
@@ -166,14 +173,53 @@ class TrialCheckpoints:
             attempt_s: Seconds since the process began.
         """
         self._last_s = attempt_s
-        step = state.facts["global_step"]
         try:
-            self._folder.save(step, lambda folder: self._write(folder, state))
+            self._save(state)
         except (AlgoperfError, OSError) as error:
             self.failed += 1
             log.warning(
-                "no checkpoint at step %d, training goes on with the one before: %s", step, error
+                "no checkpoint at step %d, training goes on with the one before: %s",
+                state.facts["global_step"],
+                error,
             )
+
+    def _save(self, state: RunState) -> None:
+        step = state.facts["global_step"]
+        if self._processes.count == 1:
+            self._folder.save(
+                step, lambda folder: self._write(folder, self._describe(state), state)
+            )
+            return
+        described, problem = {}, None
+        try:
+            # By all at once: arrays that lie on the devices of several processes are put together here.
+            described = self._describe(state)
+            self._write_own(described)
+        except (AlgoperfError, OSError) as error:
+            problem = error
+        if self._processes.any(problem is not None):
+            raise problem or CheckpointError("another process could not save its part")
+        if self._processes.is_first:
+            self._folder.save(step, lambda folder: self._write_shared(folder, described, state))
+
+    def _write_own(self, described: Mapping[str, Description]) -> None:
+        """Writes what only this process has; rank 0 takes it into the checkpoint."""
+        if self._processes.is_first:
+            return
+        folder = self._part(self._processes.rank)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._write_trees(folder, {name: described[name] for name in OWN_TREES}, {})
+
+    def _part(self, rank: int) -> Path:
+        return self._folder.path / f".rank_{rank}.part"
+
+    def _write_shared(
+        self, folder: Path, described: Mapping[str, Description], state: RunState
+    ) -> None:
+        self._write(folder, described, state)
+        for rank in range(1, self._processes.count):
+            self._part(rank).rename(folder / f"rank_{rank}")
 
     def clear(self) -> None:
         """Removes all checkpoints."""
@@ -194,15 +240,11 @@ class TrialCheckpoints:
         described["hidden"] = describe(hidden, self._arrays, "hidden")
         return described
 
-    def _write(self, folder: Path, state: RunState) -> None:
-        described = self._describe(state)
+    def _write(self, folder: Path, described: Mapping[str, Description], state: RunState) -> None:
         for name in ("optimizer_state", "model_state", "params"):
             reason = unrestorable(described[name].skeleton, self._template[name], name)
             if reason is not None:
                 raise CheckpointError(reason)
-        parts = described.values()
-        self._arrays.write(folder, {k: v for part in parts for k, v in part.arrays.items()})
-        np.savez(folder / NUMPY_FILE, **{k: v for part in parts for k, v in part.numpy.items()})  # type: ignore[arg-type]
         for name in FILES:
             if (self._trial_dir / name).exists():
                 shutil.copyfile(self._trial_dir / name, folder / name)
@@ -210,9 +252,25 @@ class TrialCheckpoints:
             "submission_s": sum(state.facts["ledger"]["submission"].values()),
             "data_position": state.queue_position is not None,
         }
+        facts = {"summary": summary, "processes": self._processes.count}
+        self._write_trees(folder, described, facts)
+
+    def _write_trees(
+        self, folder: Path, described: Mapping[str, Description], facts: Mapping[str, Any]
+    ) -> None:
+        parts = described.values()
+        self._arrays.write(folder, {k: v for part in parts for k, v in part.arrays.items()})
+        np.savez(folder / NUMPY_FILE, **{k: v for part in parts for k, v in part.numpy.items()})  # type: ignore[arg-type]
         skeletons = {name: tree.skeleton for name, tree in described.items()}
-        text = json.dumps({"summary": summary, "trees": skeletons})
+        text = json.dumps({**facts, "trees": skeletons})
         (folder / STATE_FILE).write_text(text, encoding="utf-8")
+
+    def _read_trees(self, folder: Path, skeletons: Mapping[str, Any]) -> dict[str, Description]:
+        facts = {k: v for tree in skeletons.values() for k, v in array_facts(tree).items()}
+        arrays = self._arrays.read(folder, facts)
+        with np.load(folder / NUMPY_FILE, allow_pickle=False) as stored:
+            numpy = dict(stored)
+        return {name: Description(tree, arrays, numpy) for name, tree in skeletons.items()}
 
     def _restore(self, checkpoint: Checkpoint, state: RunState) -> RunState:
         try:
@@ -224,7 +282,12 @@ class TrialCheckpoints:
             ) from error
 
     def _rebuild(self, checkpoint: Checkpoint, state: RunState) -> RunState:
-        skeletons = _read_state(checkpoint)["trees"]
+        stored = _read_state(checkpoint.path)
+        if (count := stored.get("processes", 1)) != self._processes.count:
+            raise CheckpointError(
+                f"it was made by {count} processes, and now there are {self._processes.count}"
+            )
+        skeletons = stored["trees"]
         arrays = self._arrays
         template_params = arrays.without_arrays(state.params)
         templates = {
@@ -232,13 +295,13 @@ class TrialCheckpoints:
             for name in ("optimizer_state", "model_state")
         }
         state.params = state.optimizer_state = state.model_state = None
-        facts = {k: v for tree in skeletons.values() for k, v in array_facts(tree).items()}
-        read = arrays.read(checkpoint.path, facts)
-        with np.load(checkpoint.path / NUMPY_FILE, allow_pickle=False) as stored:
-            numpy = dict(stored)
+        read = self._read_trees(checkpoint.path, skeletons)
+        if not self._processes.is_first:
+            own = checkpoint.path / f"rank_{self._processes.rank}"
+            read |= self._read_trees(own, _read_state(own)["trees"])
 
         def restored(name: str, how: Arrays, template: Any = None) -> Any:
-            return rebuild(Description(skeletons[name], read, numpy), how, template)
+            return rebuild(read[name], how, template)
 
         params = restored("params", arrays, template_params)
         beside = arrays.beside(params)
@@ -259,11 +322,11 @@ class TrialCheckpoints:
 
 def read_summary(checkpoint: Checkpoint) -> Summary:
     """What a checkpoint says of itself."""
-    return Summary(**_read_state(checkpoint)["summary"])
+    return Summary(**_read_state(checkpoint.path)["summary"])
 
 
-def _read_state(checkpoint: Checkpoint) -> dict[str, Any]:
-    text = (checkpoint.path / STATE_FILE).read_text(encoding="utf-8")
+def _read_state(folder: Path) -> dict[str, Any]:
+    text = (folder / STATE_FILE).read_text(encoding="utf-8")
     return cast("dict[str, Any]", json.loads(text))
 
 

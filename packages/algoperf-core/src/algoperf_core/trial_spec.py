@@ -47,6 +47,7 @@ class TrialSpec:
         checkpoint_period_s: Seconds between two checkpoints; 0 saves one after every evaluation, None never.
         trackers: Names of the trackers that are told of it.
         profile: Whether a few steps are traced; the trial then does not count.
+        processes: Number of processes that train it together.
     """
 
     benchmark: str
@@ -68,6 +69,7 @@ class TrialSpec:
     checkpoint_period_s: float | None = 300.0
     trackers: list[str] = field(default_factory=list)
     profile: bool = False
+    processes: int = 1
 
     def directory(self, runs: Path) -> Path:
         """Folder of the trial below the folder of the runs."""

@@ -19,6 +19,7 @@ from algoperf_workloads.dataset import DatasetDefinition
 from algoperf_workloads.implementation import Implementation
 from algoperf_workloads.metrics import CLASSIFICATION, Metrics
 from algoperf_workloads.parameter_types import ParameterRule
+from algoperf_workloads.parity import unwrapped_name
 
 
 def loss_implementation(name: str) -> Implementation:
@@ -93,10 +94,7 @@ class ModelDefinition:
         if framework == "jax":
             return key == self.output_layer.split("/")[0]
         module, _, _ = key.rpartition(".")
-        return (
-            module.split("_orig_mod.")[-1].removeprefix("module.")
-            == self.module_names[self.output_layer]
-        )
+        return unwrapped_name(module) == self.module_names[self.output_layer]
 
 
 @dataclass(frozen=True, kw_only=True)

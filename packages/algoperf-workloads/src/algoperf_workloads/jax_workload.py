@@ -1,4 +1,4 @@
-"""A defined workload in JAX: one Linen module, batches split over all local devices."""
+"""A defined workload in JAX: one Linen module, batches split over the devices of all processes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 from algoperf_core import spec
-from algoperf_core.sharding import batch_sharded, replicated
+from algoperf_core.sharding import batch_sharded, replicate, replicated, shard_batch
 from algoperf_scoring import BenchmarkWorkload
 from algoperf_workloads.columns import Array
 from algoperf_workloads.dataset import Batch
@@ -45,7 +46,7 @@ class JaxWorkload(DefinedWorkload):
 
     @property
     def device_count(self) -> int:
-        """Number of local devices."""
+        """Number of devices."""
         return len(self._batch_sharded.device_set)
 
     def init_model_fn(self, rng: spec.RandomState) -> spec.ModelInitState:
@@ -144,11 +145,11 @@ class JaxWorkload(DefinedWorkload):
         return jax.numpy.stack(new_totals), self._collect(forward, logits, batch)
 
     def _place(self, batch: Batch) -> dict[str, Any]:
-        placed: dict[str, Any] = jax.device_put(batch, self._batch_sharded)
+        placed: dict[str, Any] = shard_batch(batch)
         return placed
 
     def _zero_totals(self) -> Any:
-        return jax.device_put(zero_totals(self.definition.metrics.sum_names), self._replicated)
+        return replicate(zero_totals(self.definition.metrics.sum_names))
 
     def _add_batch(
         self, totals: Any, params: Any, model_state: Any, batch: Any, rng: Any
@@ -160,5 +161,9 @@ class JaxWorkload(DefinedWorkload):
     def _fetch(
         self, totals: Any, collected: Sequence[Mapping[str, Any]]
     ) -> tuple[Array, list[Mapping[str, Array]]]:
-        fetched: tuple[Array, list[Mapping[str, Array]]] = jax.device_get((totals, list(collected)))
+        parts = list(collected)
+        if parts and jax.process_count() > 1:
+            # Each process holds the rows of its own devices.
+            parts = multihost_utils.process_allgather(parts, tiled=True)
+        fetched: tuple[Array, list[Mapping[str, Array]]] = jax.device_get((totals, parts))
         return fetched

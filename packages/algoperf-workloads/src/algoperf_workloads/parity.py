@@ -67,7 +67,7 @@ def torch_arrays(tree: Mapping[str, Any], module_names: Mapping[str, str]) -> di
 def load_flax_variables(
     model: Any, params: Any, model_state: Any, module_names: Mapping[str, str]
 ) -> None:
-    """Copies Flax parameters and batch statistics into a PyTorch module.
+    """Copies Flax parameters and batch statistics into a PyTorch module, wrapped or not.
 
     Raises:
         ValueError: The two models do not have the same parameters, or differ in a shape.
@@ -78,7 +78,7 @@ def load_flax_variables(
     for collection in (model_state or {}).values():
         arrays |= torch_arrays(collection, module_names)
     targets = {
-        name: t
+        unwrapped_name(name): t
         for name, t in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
@@ -105,6 +105,13 @@ def _layout(module: str, leaf: str, ndim: int) -> _Layout | None:
         return None
     name, axes = _LEAVES[leaf, ndim]
     return name, lambda array: array.transpose(axes)
+
+
+def unwrapped_name(name: str) -> str:
+    """A parameter's name in the bare module: wrappers put `module.` and `_orig_mod.` before it."""
+    while (wrapper := name.partition(".")[0]) in ("module", "_orig_mod"):
+        name = name.removeprefix(f"{wrapper}.")
+    return name
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

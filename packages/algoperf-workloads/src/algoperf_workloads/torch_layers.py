@@ -11,12 +11,17 @@ import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from algoperf_workloads.torch_collectives import global_moments, process_count, process_rank
+
 # Standard deviation of a standard normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class BatchNorm(_BatchNorm):  # type: ignore[misc]
     """Batch normalisation over all axes but the second; running averages as in Flax.
+
+    In train mode, the batch is the global one: processes that train together normalise with the same
+    statistics, and have the same running averages. They must be together when the layer is made.
 
     `running_var` averages the biased variance of the batch, the one that training normalises with.
     In train mode, `update_running_average = False` leaves the running averages alone. `momentum` is
@@ -32,6 +37,7 @@ class BatchNorm(_BatchNorm):  # type: ignore[misc]
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         super().__init__(num_features, eps, momentum)
+        self._processes, self._rank = process_count(), process_rank()
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         if input.ndim < 2:
@@ -44,6 +50,8 @@ class BatchNorm(_BatchNorm):  # type: ignore[misc]
         self._check_input_dim(input)
         if not self.training:
             return self._normalise(input, self.running_mean, self.running_var, 0.0)
+        if self._processes > 1:
+            return self._normalise_globally(input)
         if not self.update_running_average:
             return self._normalise(input, None, None, 0.0)
         # With momentum 1 the two buffers take the statistics of this batch, the variance unbiased.
@@ -56,6 +64,17 @@ class BatchNorm(_BatchNorm):  # type: ignore[misc]
     def _normalise(self, input: torch.Tensor, mean: Any, variance: Any, momentum: float) -> Any:
         parameters = (mean, variance, self.weight, self.bias)
         return functional.batch_norm(input, *parameters, self.training, momentum, self.eps)
+
+    def _normalise_globally(self, input: torch.Tensor) -> torch.Tensor:
+        axes = (0, *range(2, input.ndim))
+        values = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        mean, variance = global_moments(values, axes, self._processes, self._rank)
+        if self.update_running_average:
+            self._average(mean.detach(), variance.detach())
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shape = (1, -1) + (1,) * (input.ndim - 2)
+        normalised = (values - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return normalised.to(input.dtype)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _average(self, mean: torch.Tensor, variance: torch.Tensor) -> None:

@@ -1,7 +1,12 @@
-"""A defined workload in PyTorch: one `nn.Module` on one device, a GPU where there is one."""
+"""A defined workload in PyTorch: one `nn.Module` on one device, a GPU where there is one.
+
+In several processes, each has the module on its own device, wrapped for data parallelism, and its part of
+every batch.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -16,6 +21,13 @@ from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import torch_parameter_types
+from algoperf_workloads.torch_collectives import (
+    EvaluationFailedElsewhereError,
+    gather_rows,
+    own_rows,
+    process_count,
+    sum_totals,
+)
 from algoperf_workloads.torch_layers import set_batch_norm_updates
 from algoperf_workloads.workload import DefinedWorkload, require_no_update
 
@@ -41,11 +53,14 @@ class TorchWorkload(DefinedWorkload):
 
     @property
     def device_count(self) -> int:
-        """One: a batch lies on one device."""
-        return 1
+        """Number of processes: each has one device."""
+        return process_count()
 
     def init_model_fn(self, rng: spec.RandomState) -> spec.ModelInitState:
         """Makes a freshly initialised module on the device; the model state is None.
+
+        Under `torchrun`, it is wrapped in `DistributedDataParallel`, and names begin with `module.`; shapes
+        and types are under the names of the bare module.
 
         Args:
             rng: Integers, of which the first seeds PyTorch's global generator.
@@ -55,7 +70,7 @@ class TorchWorkload(DefinedWorkload):
         shapes = {name: spec.ShapeTuple(p.shape) for name, p in model.named_parameters()}
         self._param_shapes = shapes
         self._param_types = torch_parameter_types(list(shapes), self.definition.parameter_rules)
-        return model, None
+        return _data_parallel(model), None
 
     def model_fn(
         self,
@@ -110,6 +125,8 @@ class TorchWorkload(DefinedWorkload):
         return losses
 
     def _place(self, batch: Batch) -> dict[str, Any]:
+        if process_count() > 1:
+            batch = {name: array[own_rows(len(array))] for name, array in batch.items()}
         # Views of the memory-mapped data cannot be written to, which PyTorch has no notion of.
         tensors = {
             name: torch.from_numpy(np.require(array, requirements="W"))
@@ -141,12 +158,36 @@ class TorchWorkload(DefinedWorkload):
     def _fetch(
         self, totals: Any, collected: Sequence[Mapping[str, Any]]
     ) -> tuple[Array, list[Mapping[str, Array]]]:
+        sums = sum_totals(totals)
         parts: list[Mapping[str, Array]] = [
-            {name: _fetched(value) for name, value in part.items()} for part in collected
+            {name: _fetched(gather_rows(value)) for name, value in part.items()}
+            for part in collected
         ]
-        return _fetched(totals), parts
+        return sums, parts
+
+    def _eval_model_on_split(self, *arguments: Any, **options: Any) -> dict[str, float]:
+        try:
+            return super()._eval_model_on_split(*arguments, **options)
+        except EvaluationFailedElsewhereError:
+            raise
+        except RuntimeError:
+            # The others wait for this process's sums.
+            if process_count() > 1:
+                sum_totals(self._zero_totals(), failed=True)
+            raise
 
 
 def _fetched(tensor: Any) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array
+
+
+def _data_parallel(model: torch.nn.Module) -> torch.nn.Module:
+    if not torch.distributed.is_initialized():
+        return model
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else None
+    # Buffers are the same on all without being sent: batch statistics are global.
+    wrapper = torch.nn.parallel.DistributedDataParallel
+    names = inspect.signature(wrapper).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    return wrapper(model, device_ids=devices, **{option: False})
