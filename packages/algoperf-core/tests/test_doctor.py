@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from algoperf_core.cli import main
+from algoperf_core.data_commands import DataDescription
 from algoperf_core.doctor import diagnose
 from algoperf_core.doctor.frameworks import check_framework, check_frameworks, run_code
 from algoperf_core.doctor.host import (
@@ -316,11 +317,29 @@ def prepared(answer):
     return lambda name: SimpleNamespace(is_prepared=lambda data_dir: answer)
 
 
+def must_prepare(name):
+    data = DataDescription(
+        dataset="toys", folder="toys", prepared=False, on_the_fly=False, num_bytes=1
+    )
+    return SimpleNamespace(
+        is_prepared=lambda data_dir: False,
+        describe_data=lambda data_dir: data,
+        prepare_data=lambda *arguments: None,
+        verify_data=lambda *arguments: None,
+    )
+
+
+def test_data_that_no_trial_makes_are_a_problem_with_the_command(plugin, tmp_path):
+    finding = only(check_benchmark("toy-benchmark", tmp_path, must_prepare))
+    assert f"algoperf data prepare toys --data-dir {tmp_path}" in str(finding)
+
+
 @pytest.mark.parametrize(
     ("provider", "grade", "said"),
     [
         (prepared(True), "ok", "data prepared in"),
         (prepared(False), "warning", "data not prepared in"),
+        (must_prepare, "problem", "data not prepared in"),
         (lambda name: SimpleNamespace(), "ok", "cannot tell whether its data are prepared"),
     ],
 )

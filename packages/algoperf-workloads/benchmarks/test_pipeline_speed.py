@@ -3,15 +3,18 @@
 Run with `pytest packages/algoperf-workloads/benchmarks`.
 """
 
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from algoperf_workloads.dataset import ArraySpec, DatasetDefinition
-from algoperf_workloads.pipeline import TrainingBatches, training_queue
+from algoperf_workloads.pipeline import TrainingBatches, evaluation_batches, training_queue
 
 EXAMPLES, BATCH_SIZE, BATCHES = 20_000, 256, 20
+HEAVY_EXAMPLES = 6_000
 
 
 def make(raw_dir: Path):
@@ -76,3 +79,60 @@ def test_numpy_loop(benchmark, splits):
 
     benchmark(loop)
     benchmark.extra_info["examples_per_s"] = BATCHES * BATCH_SIZE / benchmark.stats["median"]
+
+
+def compressed(raw_dir: Path):
+    images = make(raw_dir)["train"]["image"][:HEAVY_EXAMPLES]
+    files = [zlib.compress(image.tobytes() * 12) for image in images]
+    return {"train": iter([{"file": files}])}
+
+
+def decompress(columns):
+    images = [np.frombuffer(zlib.decompress(file), np.uint8) for file in columns["file"]]
+    pixels = np.stack(images).reshape(-1, 12, 32, 32, 3)
+    return {"inputs": pixels.mean(1, dtype=np.float32), "targets": columns["index"].astype("int32")}
+
+
+HEAVY = replace(
+    DATASET,
+    name="heavy",
+    num_train_examples=HEAVY_EXAMPLES,
+    num_eval_train_examples=HEAVY_EXAMPLES,
+    make=compressed,
+    preprocess=decompress,
+    train=None,
+)
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory):
+    return HEAVY.examples(HEAVY.open(tmp_path_factory.mktemp("data")).splits, "train")
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_heavy_transforms(benchmark, heavy, workers):
+    source = TrainingBatches(HEAVY, heavy, batch_size=BATCH_SIZE, seed=(0,))
+    queue = training_queue(source, lambda batch: batch, workers=workers)
+    next(queue)
+
+    def loop():
+        for _ in range(BATCHES):
+            next(queue)
+
+    benchmark.pedantic(loop, rounds=5)
+    queue.close()
+    benchmark.extra_info["examples_per_s"] = BATCHES * BATCH_SIZE / benchmark.stats["median"]
+
+
+def test_heavy_transforms_alone(benchmark, heavy):
+    """What the transform takes without a pipeline: the rest is overhead."""
+    rows = np.random.default_rng(0).permutation(HEAVY_EXAMPLES)[: BATCHES * BATCH_SIZE]
+    parts = [heavy[rows[start : start + BATCH_SIZE]] for start in range(0, len(rows), BATCH_SIZE)]
+    benchmark.pedantic(lambda: [decompress(part) for part in parts], rounds=5)
+    benchmark.extra_info["examples_per_s"] = len(rows) / benchmark.stats["median"]
+
+
+def test_evaluation_batches(benchmark, splits):
+    examples = DATASET.examples(splits, "train")
+    benchmark(lambda: list(evaluation_batches(DATASET, examples, batch_size=1024)))
+    benchmark.extra_info["examples_per_s"] = EXAMPLES / benchmark.stats["median"]

@@ -157,7 +157,8 @@ def _list(options: argparse.Namespace) -> int:
     for heading in ("dataset", "state", "size", "workloads", "where from"):
         table.add_column(heading, overflow="fold")
     for one in datasets:
-        about = "; ".join(filter(None, (one.description.source, one.description.licence)))
+        licence = one.description.licence
+        about = " ".join(filter(None, (one.description.source, licence and f"({licence})")))
         row = (one.description.dataset, _state(one.description), _size(one.description.num_bytes))
         table.add_row(*map(Text, (*row, ", ".join(one.workloads), about)))
     Console(highlight=False).print(table)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from algoperf_core.data_commands import DataProvider
 from algoperf_core.doctor.findings import Finding, ok, problem, warning
 from algoperf_core.doctor.frameworks import Run, run_code
 from algoperf_core.registry import SUBMISSIONS, WORKLOADS, installed, package_of, workload_provider
@@ -125,6 +126,14 @@ def _check_workload(subject: str, provider: Any, data_dir: Path) -> Finding:
         return ok(subject, "installed; cannot tell whether its data are prepared")
     if provider.is_prepared(data_dir.expanduser()):
         return ok(subject, f"installed, data prepared in {data_dir}")
+    if isinstance(provider, DataProvider):
+        data = provider.describe_data(data_dir.expanduser())
+        if not data.on_the_fly:
+            return problem(
+                subject,
+                f"installed, data not prepared in {data_dir}",
+                f"algoperf data prepare {data.dataset} --data-dir {data_dir}",
+            )
     return warning(
         subject,
         f"installed, data not prepared in {data_dir}",
