@@ -40,6 +40,16 @@ def shard_batch(batch: Any) -> Any:
     return _put(batch, batch_sharded())
 
 
+def shard_rows(batch: Any) -> Any:
+    """Like `shard_batch`, where each of several processes gives the rows of its own devices only."""
+    sharding = batch_sharded()
+    if jax.process_count() == 1:
+        return jax.device_put(batch, sharding)
+    return jax.tree.map(
+        lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch
+    )
+
+
 def _put(tree: Any, sharding: NamedSharding) -> Any:
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)

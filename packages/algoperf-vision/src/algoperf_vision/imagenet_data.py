@@ -1,6 +1,6 @@
 """ImageNet as a dataset: photographs as they were published, decoded when a batch needs them.
 
-ResNet and ViT share the prepared data; training makes different batches of them. The test split is ImageNet-v2.
+ResNet and ViT share the prepared data and train on different batches of them. The test split is ImageNet-v2.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import jax
 from jax.experimental import multihost_utils
 
 from algoperf_core import spec
-from algoperf_core.sharding import batch_sharded, replicate, replicated, shard_batch
+from algoperf_core.sharding import batch_sharded, replicate, replicated, shard_rows
 from algoperf_scoring import BenchmarkWorkload
 from algoperf_workloads.columns import Array
 from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import jax_parameter_shapes, jax_parameter_types
+from algoperf_workloads.pipeline import Part
 from algoperf_workloads.workload import DefinedWorkload, require_no_update
 
 
@@ -144,8 +145,13 @@ class JaxWorkload(DefinedWorkload):
         forward = partial(self._module.apply, variables, train=False)
         return jax.numpy.stack(new_totals), self._collect(forward, logits, batch)
 
+    @property
+    def part(self) -> Part:
+        """Rank and number of the processes that JAX knows of."""
+        return jax.process_index(), jax.process_count()
+
     def _place(self, batch: Batch) -> dict[str, Any]:
-        placed: dict[str, Any] = shard_batch(batch)
+        placed: dict[str, Any] = shard_rows(batch)
         return placed
 
     def _zero_totals(self) -> Any:

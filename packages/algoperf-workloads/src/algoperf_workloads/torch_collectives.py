@@ -23,12 +23,6 @@ def process_rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def own_rows(rows: int) -> slice:
-    """The rows of a global batch that belong to this process: equal shares, in order of rank."""
-    share = rows // process_count()
-    return slice(process_rank() * share, (process_rank() + 1) * share)
-
-
 # An operator of its own: compilers take it as it is, where they would break a graph at a collective.
 @torch.library.custom_op("algoperf::sum_over_processes", mutates_args=())  # type: ignore[untyped-decorator, unused-ignore]
 def sum_over_processes(values: torch.Tensor) -> torch.Tensor:

@@ -21,11 +21,12 @@ from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import torch_parameter_types
+from algoperf_workloads.pipeline import Part
 from algoperf_workloads.torch_collectives import (
     EvaluationFailedElsewhereError,
     gather_rows,
-    own_rows,
     process_count,
+    process_rank,
     sum_totals,
 )
 from algoperf_workloads.torch_layers import set_batch_norm_updates
@@ -124,9 +125,12 @@ class TorchWorkload(DefinedWorkload):
         losses: dict[str, Any] = self._loss(label_batch, logits_batch, mask_batch, label_smoothing)
         return losses
 
+    @property
+    def part(self) -> Part:
+        """Rank and number of the processes of the process group."""
+        return process_rank(), process_count()
+
     def _place(self, batch: Batch) -> dict[str, Any]:
-        if process_count() > 1:
-            batch = {name: array[own_rows(len(array))] for name, array in batch.items()}
         # Views of the memory-mapped data cannot be written to, which PyTorch has no notion of.
         tensors = {
             name: torch.from_numpy(np.require(array, requirements="W"))

@@ -14,6 +14,7 @@ from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.pipeline import (
     InputQueue,
+    Part,
     TrainingBatches,
     evaluation_batches,
     seed_words,
@@ -80,9 +81,14 @@ class DefinedWorkload(spec.Workload):
     def device_count(self) -> int:
         """Number of devices that a batch is split over."""
 
+    @property
+    @abc.abstractmethod
+    def part(self) -> Part:
+        """Rank of this process and number of processes: which rows of a batch it prepares."""
+
     @abc.abstractmethod
     def _place(self, batch: Batch) -> dict[str, Any]:
-        """Puts a NumPy batch on the devices."""
+        """Puts the rows of this process on its devices, as its part of a global batch."""
 
     @abc.abstractmethod
     def _zero_totals(self) -> Any:
@@ -138,6 +144,7 @@ class DefinedWorkload(spec.Workload):
             self._examples("train", data_dir),
             batch_size=batch_size,
             seed=seed_words(data_rng),
+            part=self.part,
         )
         return training_queue(source, self._place, workers=dataset.workers, num_batches=num_batches)
 
@@ -181,6 +188,7 @@ class DefinedWorkload(spec.Workload):
             batch_size=batch_size,
             multiple_of=self.device_count,
             workers=dataset.workers,
+            part=self.part,
         )
         return map(self._place, batches)
 
