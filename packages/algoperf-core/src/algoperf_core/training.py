@@ -22,6 +22,7 @@ from algoperf_core.backends import Backend, Key
 from algoperf_core.errors import CheckpointError, SubmissionError, WorkloadError
 from algoperf_core.ledger import Account, Clock, Ledger, Phase
 from algoperf_core.outcomes import Outcome, StoppedBy, TrialResult
+from algoperf_core.paused_work import Unwatched
 from algoperf_core.seeds import derive_seed
 from algoperf_core.spec import MetricsLogger, TrainingCompleteError, Workload
 from algoperf_core.submission import Submission, checked_update
@@ -146,6 +147,7 @@ class TrainingRun:
         ledger: A ledger that is kept since the trial's process began; None starts one here.
         checkpoints: Where the run continues from, and is saved; None for neither.
         preemption_count: How often the trial was interrupted before.
+        paused_work: Charges the submission for work while its clock is paused; None to leave that out.
     """
 
     def __init__(
@@ -159,10 +161,12 @@ class TrainingRun:
         ledger: Ledger | None = None,
         checkpoints: Checkpoints | None = None,
         preemption_count: int = 0,
+        paused_work: Unwatched | None = None,
     ) -> None:
         self.ledger = ledger or Ledger(now)
         self._checkpoints = checkpoints
         self._preemption_count = preemption_count
+        self._paused_work = paused_work or Unwatched()
         self._plan = plan
         self._workload = plan.workload
         self._submission = plan.submission
@@ -189,6 +193,7 @@ class TrainingRun:
             "last_step_end_time": None,
         }
         self.global_step = 0
+        self.batch_sizes: tuple[int, int] | None = None  # training and evaluation
         self.submission_involved = False  # whether what goes wrong may be the submission's doing
 
     def run(self) -> TrialResult:
@@ -216,6 +221,7 @@ class TrainingRun:
             phases_s=self.ledger.breakdown(),
             preemption_count=self._preemption_count,
             message=message,
+            paused_workers=self._paused_work.culprits,
         )
 
     # Set-up: not on the clock.
@@ -227,29 +233,32 @@ class TrainingRun:
                 f"workload {workload.name!r}: the benchmark sets no eval_period_s; add it"
             )
         self._eval_period_s = workload.eval_period_time_sec
-        train_batch, self._eval_batch = batch_sizes(
+        self.batch_sizes = batch_sizes(
             workload,
             self._submission,
             workload.goal.variant_of or workload.name,
             backend.device_count,
         )
+        train_batch, self._eval_batch = self.batch_sizes
         self._with_train_state = self._submission.wants_train_state
         self._loop_key = self._key("loop")
         # The same words in both frameworks, which therefore train on the same batches.
         data_key = numpy_keys.key(derive_seed(plan.seed, "data"))
         self.ledger.switch(Phase.DATA)
         queue = workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
-        self._queue = TimedQueue(queue, self.ledger)
+        self._queue = TimedQueue(queue, self.ledger, self._paused_work.harness_work)
         self.ledger.switch(Phase.MODEL)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
         workload.attach_metrics_logger(self._recorder)
         backend.synchronize()
         self.ledger.switch(Phase.OPTIMIZER)
         self.submission_involved = True
+        self._paused_work.to_submission()
         self._optimizer_state = self._submission.init_optimizer_state(
             workload, self._params, self._model_state, plan.hyperparameters, self._key("optimizer")
         )
         backend.synchronize()
+        self._paused_work.to_harness()
         self.ledger.switch(Phase.RESTORE)
         self._restore()
         self.ledger.switch(Phase.START)
@@ -257,6 +266,7 @@ class TrainingRun:
         backend.step_keys(self._loop_key, 0)
         backend.wait(backend.fence(self._params))
         backend.synchronize()
+        self._paused_work.to_submission()
         self.ledger.switch(Phase.HARNESS)
 
     def _key(self, purpose: str) -> Key:
@@ -426,12 +436,20 @@ class TrainingRun:
         if not self._train_state["is_time_remaining"]:
             return
         self.ledger.switch(Phase.EVALUATION)
-        metrics = self._metrics(eval_key)
-        if metrics is not None:
-            self.ledger.switch(Phase.MEASUREMENTS)
-            self._record(metrics)
-            self._save_if_due()
+        with self._paused_work.pause(self.ledger):
+            metrics = self._metrics(eval_key)
+            # Before the row is written, so that its time holds what was done beside the evaluation.
+            self._charge_paused_work()
+            if metrics is not None:
+                self.ledger.switch(Phase.MEASUREMENTS)
+                self._record(metrics)
+                self._save_if_due()
+            self._charge_paused_work()
         self.ledger.switch(Phase.HARNESS)
+
+    def _charge_paused_work(self) -> None:
+        if self._paused_work.charge(self.ledger):
+            self._charge()
 
     def _metrics(self, key: Key) -> dict[str, float] | None:
         self._backend.release_memory()

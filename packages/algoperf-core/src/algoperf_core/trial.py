@@ -24,13 +24,16 @@ from algoperf_core.backends import Backend, load_backend
 from algoperf_core.errors import RecordError
 from algoperf_core.ledger import Account, Ledger, Phase
 from algoperf_core.measurements import Measurements
+from algoperf_core.out_of_memory import shortage
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.paused_work import PausedWork, Unwatched
 from algoperf_core.profiling import watcher
 from algoperf_core.progress import ProgressFile, Snapshot
 from algoperf_core.registry import workload_provider
 from algoperf_core.resumption import resume
 from algoperf_core.run_directory import describe_trial
 from algoperf_core.sources import find_submission, load
+from algoperf_core.submission import Submission
 from algoperf_core.trackers.of_trial import trackers_of_trial
 from algoperf_core.trackers.process import Trackers
 from algoperf_core.training import TrainingRun, TrialPlan
@@ -70,6 +73,7 @@ class OutcomeRecord:
         measurements: Where its measurements go.
         backend: The framework.
         interruptions: What was lost before.
+        profiled: Whether a profiler watches the trial.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class OutcomeRecord:
         backend: Backend,
         checkpoints: TrialCheckpoints,
         interruptions: tuple[dict[str, Any], ...] = (),
+        profiled: bool = False,
     ) -> None:
         self._path = trial_dir / OUTCOME_FILE
         self._run = run
@@ -87,6 +92,7 @@ class OutcomeRecord:
         self._backend = backend
         self._checkpoints = checkpoints
         self._interruptions = interruptions
+        self._profiled = profiled
 
     def write(self, result: TrialResult) -> TrialResult:
         """Writes the last row of the measurements and the outcome; a trial that is done needs no checkpoints.
@@ -110,6 +116,7 @@ class OutcomeRecord:
             phases_s=ledger.breakdown(),
             interruptions=self._interruptions,
             failed_checkpoints=self._checkpoints.failed,
+            profiled=self._profiled,
         )
         write_json(self._path, complete.to_dict())
         return complete
@@ -135,7 +142,18 @@ class OutcomeRecord:
             return
         self._run.ledger.charge()
         message = "".join(traceback.format_exception_only(error)).strip()
-        self.write(self._run.result(outcome, message=message))
+        if outcome is Outcome.OUT_OF_MEMORY:
+            message = f"{self._remedy(error)} ({message})"
+        print(self.write(self._run.result(outcome, message=message)).summary())  # noqa: T201
+
+    def _remedy(self, error: BaseException) -> str:
+        return shortage(
+            self._run.ledger.open,
+            self._backend.framework,
+            on_device=not isinstance(error, MemoryError),
+            batch_sizes=self._run.batch_sizes,
+            device_count=self._backend.device_count,
+        ).remedy()
 
     def _outcome(self, error: BaseException) -> Outcome:
         if isinstance(error, KeyboardInterrupt):
@@ -171,13 +189,26 @@ def _run(
     start = resume(trial_dir)
     preemptions = len(start.interruptions)
     backend = load_backend(spec.framework)
-    plan = _plan(spec, benchmark)
+    source = find_submission(spec.submission)
+    # The time of a trial that is profiled does not count, and a profiler has threads of its own.
+    paused_work = Unwatched() if spec.profile else PausedWork(source.own_files(spec.framework))
+    paused_work.to_submission()
+    submission = load(source, spec.framework)
+    paused_work.to_harness()
+    plan = _plan(spec, benchmark, submission)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
     measurements = Measurements(trial_dir, preemptions, trackers.log, scored=not spec.profile)
     # A traced trial begins anew: its trace would not fit together.
     period_s = None if spec.profile else spec.checkpoint_period_s
     checkpoints = TrialCheckpoints(trial_dir, spec.framework, period_s, start.checkpoint)
-    progress = ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned)
+    progress = ProgressFile(
+        trial_dir / PROGRESS_FILE,
+        _first_snapshot(plan),
+        orphaned,
+        # Goes on from the checkpoint, as submission time does.
+        now=lambda: ledger.elapsed_s,
+        began_at=0.0,
+    )
     trackers.wait_until_started()
     with watcher(progress, trial_dir, backend, profile=spec.profile) as watching:
         run = TrainingRun(
@@ -189,9 +220,10 @@ def _run(
             ledger=ledger,
             checkpoints=checkpoints,
             preemption_count=preemptions,
+            paused_work=paused_work,
         )
         record = OutcomeRecord(
-            trial_dir, run, measurements, backend, checkpoints, start.interruptions
+            trial_dir, run, measurements, backend, checkpoints, start.interruptions, spec.profile
         )
         # The outcome comes last, so that its ledger holds all that came before.
         with record:
@@ -207,12 +239,12 @@ def _first_snapshot(plan: TrialPlan) -> Snapshot:
     )
 
 
-def _plan(spec: TrialSpec, benchmark: Benchmark) -> TrialPlan:
+def _plan(spec: TrialSpec, benchmark: Benchmark, submission: Submission) -> TrialPlan:
     goal = benchmark.workload(spec.workload)
     point = spec.hyperparameters
     return TrialPlan(
         workload=workload_provider(spec.workload).create(spec.framework, goal),
-        submission=load(find_submission(spec.submission), spec.framework),
+        submission=submission,
         hyperparameters=None if point is None else hyperparameters(point),
         seed=spec.seed,
         budget_s=benchmark.budget_s(spec.workload, spec.ruleset),
