@@ -209,6 +209,10 @@ def assert_consistent(trial_dir):
     assert result.global_step == STEPS
     for account, seconds in result.ledger_s.items():
         assert sum(result.phases_s[account].values()) == pytest.approx(seconds, abs=1e-9)
+    assert not result.paused_workers
+    # What a forecast reads: the time of all attempts, as submission time is.
+    snapshot = read_snapshot(trial_dir / PROGRESS_FILE)
+    assert snapshot.submission_s < snapshot.wall_s <= sum(result.ledger_s.values())
     evaluations = rows(trial_dir / "eval_measurements.csv")
     assert len(evaluations) == result.evaluations
     for name in ("global_step", "accumulated_submission_time", "total_duration"):

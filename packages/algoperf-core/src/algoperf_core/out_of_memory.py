@@ -41,7 +41,7 @@ class Shortage:
         """When it happened, the peak, and what to do."""
         where = "on the accelerator" if self.device else "by this process"
         peak = readable(self.peak_bytes)
-        used = f"; at most {peak} were in use {where} before" if self.peak_bytes else ""
+        used = f"; at most {peak} were in use before {where}" if self.peak_bytes else ""
         said = f"ran out of memory during {MOMENTS[self.moment]}{used}. "
         if self.moment == "evaluation":
             size = self.eval_batch_size or "the workload's"
