@@ -262,7 +262,7 @@ def test_trial_that_is_killed_at_random_ends_as_if_it_had_not_been(
     assert all(lost["checkpoint_step"] > 0 for lost in interruptions)
 
 
-DIGITS_STEPS = 60
+DIGITS_STEPS = 40
 DIGITS = """
 import os
 from dataclasses import replace
