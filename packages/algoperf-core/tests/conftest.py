@@ -1,4 +1,5 @@
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,16 @@ from algoperf_core.registry import workload_provider
 from algoperf_core.testing import FakeClock
 from algoperf_core.tuning import hyperparameters
 from algoperf_scoring import BenchmarkWorkload
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bytecode(pytestconfig):
+    """Processes that tests start do not compile a framework each, where the environment forbids bytecode."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(pytestconfig.cache.mkdir("bytecode")))
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from algoperf_core.errors import CampaignError, SearchSpaceError, SubmissionErro
 from algoperf_core.executors import LocalExecutor
 from algoperf_core.outcomes import Outcome, TrialResult
 from algoperf_core.registry import workload_provider
+from algoperf_core.status import read_status
 from algoperf_core.trial import run_trial
+from algoperf_core.trial_lines import describe_result
 from algoperf_core.trial_spec import OUTCOME_FILE, read_result, read_spec, write_json
 from algoperf_scoring import UnknownNameError, load_benchmark
 
@@ -538,14 +541,38 @@ def test_trial_that_could_not_begin_stops_the_campaign_with_the_reason(campaign)
 
 
 @pytest.mark.parametrize(
-    "error", ["MemoryError()", "jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')"]
+    ("before", "statement", "said"),
+    [
+        ("time.sleep(0.05)", "bytearray(2**62)", "during a training step"),
+        (
+            "time.sleep(0.05)",
+            "raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 9 GB')",
+            "micro_batches= of from_optax and from_torch); algoperf memory tells what fits",
+        ),
+        (
+            "functions.init_optimizer_state",
+            "lambda *arguments: bytearray(2**62)",
+            "during set-up",
+        ),
+    ],
 )
-def test_trial_without_memory_ends_as_such(campaign, tmp_path, error):
-    text = "import jax\n" + SLOW.replace("time.sleep(0.05)", f"raise {error}")
+def test_trial_without_memory_says_when_and_the_peak_and_the_remedy(
+    campaign, tmp_path, capsys, before, statement, said
+):
+    text = "import jax\n" + SLOW.replace(before, statement)
     trial_dir = trial_of(campaign, text, tmp_path)
-    with pytest.raises((MemoryError, RuntimeError)):
+    with pytest.raises((MemoryError, RuntimeError)) as error:
         run_trial(trial_dir)
-    assert read_result(trial_dir).outcome is Outcome.OUT_OF_MEMORY
+    result = read_result(trial_dir)
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+    assert result.message.startswith("ran out of memory during ")
+    assert re.search(r"at most [\d.]+ [MG]iB were in use before by this process", result.message)
+    assert said in result.message
+    assert type(error.value).__name__ in result.message
+    # On the console, in the campaign's line and in the status.
+    assert said in capsys.readouterr().out
+    assert said in describe_result(result)
+    assert said in read_status(campaign.runs, 0.0).failed[0].message
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from algoperf_core.campaign import Campaign, Running
 from algoperf_core.display import CampaignDisplay
+from algoperf_core.ledger import Ledger
 from algoperf_core.outcomes import Outcome, TrialResult
 from algoperf_core.progress import ProgressFile, Snapshot, parse_snapshot, read_snapshot
 from algoperf_core.testing import FakeClock
@@ -92,7 +93,8 @@ def test_failure_names_the_console_log(outcome, tmp_path):
     result = TrialResult(outcome=outcome, message="ValueError: x")
     assert describe_result(result, tmp_path / "console.log").endswith(f"{tmp_path}/console.log)")
     assert str(tmp_path) in describe_result(None, tmp_path / "console.log")
-    reached = TrialResult(outcome=Outcome.TARGET_REACHED, time_to_target_s=1.0)
+    reached = TrialResult(outcome=Outcome.TARGET_REACHED, time_to_target_s=1.0, profiled=True)
+    assert describe_result(reached).endswith("(profiled, does not count)")
     assert str(tmp_path) not in describe_result(reached, tmp_path / "console.log")
 
 
@@ -255,6 +257,19 @@ def test_progress_file_holds_the_last_state_when_the_trial_ends(tmp_path):
         progress.after_step(2, 0.75)
     expected = replace(SNAPSHOT, global_step=2, submission_s=0.75, value=0.25, wall_s=3.0)
     assert read_snapshot(path) == expected
+
+
+def test_time_of_a_trial_that_goes_on_is_that_of_its_ledger(tmp_path):
+    clock = FakeClock()
+    ledger = Ledger(clock)
+    start = replace(SNAPSHOT, global_step=0, value=None)
+    progress = ProgressFile(
+        tmp_path / "p.json", start, lambda: False, now=lambda: ledger.elapsed_s, began_at=0.0
+    )
+    clock.advance(3.0)
+    ledger.resume({"submission": {"update": 10.0}, "evaluation": {"evaluation": 5.0}})
+    progress.after_step(20, 10.0)
+    assert progress.snapshot().wall_s == 18.0
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,43 @@ def test_phases_add_up_to_their_account_whatever_happens(moves):
         assert sum(phases.values()) == pytest.approx(ledger.seconds(Account(account)))
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(list(Phase)), st.floats(0, 1e4)), min_size=1),
+    st.lists(
+        st.tuples(st.floats(-1e4, 1e5), st.sampled_from(list(Phase)), st.sampled_from(list(Phase)))
+    ),
+)
+def test_moved_time_keeps_the_total_and_no_phase_owes_any(charges, moves):
+    clock = FakeClock()
+    ledger = Ledger(clock)
+    for phase, seconds in charges:
+        ledger.switch(phase)
+        clock.advance(seconds)
+    ledger.charge()
+    for seconds, source, to in moves:
+        had, got = ledger.phase_s(source), ledger.phase_s(to)
+        moved = ledger.move(seconds, source, to)
+        assert 0.0 <= moved <= max(seconds, 0.0)
+        assert moved <= had
+        if source is not to:
+            assert ledger.phase_s(to) == got + moved
+    assert all(ledger.phase_s(phase) >= 0.0 for phase in Phase)
+    assert sum(ledger.entries().values()) == pytest.approx(ledger.total_s, abs=1e-6)
+
+
+def test_elapsed_time_goes_on_between_charges_and_from_a_checkpoint(clock):
+    ledger = Ledger(clock)
+    ledger.resume({"submission": {"update": 7.0}})
+    clock.advance(2.0)
+    assert (ledger.total_s, ledger.elapsed_s) == (7.0, 9.0)
+
+
 def test_every_phase_belongs_to_one_account():
     assert len({phase.position for phase in Phase}) == len(Phase)
     breakdown = Ledger(FakeClock()).breakdown()
     assert set(breakdown["submission"]) == {
         *("data_selection", "waiting_for_data", "update"),
-        *("prepare_for_eval", "synchronize", "harness"),
+        *("prepare_for_eval", "synchronize", "harness", "background"),
     }
     assert set(breakdown["logging"]) == {"measurements", "checkpoint"}
     assert set(breakdown["set_up"]) == {"start", "data", "model", "optimizer", "restore"}

@@ -305,3 +305,12 @@ def test_command_takes_its_own_idea_of_stale(trials, tmp_path, capsys):
         arguments = ["status", str(tmp_path / "runs"), "--json", "--stale-after", seconds]
         assert main(arguments) == 0
         assert json.loads(capsys.readouterr().out)["trials"][0]["state"] == state
+
+
+def test_trial_that_was_profiled_is_told_from_those_that_count(trials, status):
+    outcome(trials[0], replace(REACHED, profiled=True))
+    outcome(trials[1], replace(REACHED, time_to_target_s=9.0))
+    (group,) = status().workloads
+    assert [trial.scored for trial in group.trials] == [False, True, True, True]
+    assert group.best_time_to_target_s == 9.0
+    assert "(1 profiled)" in shown(status())

@@ -162,6 +162,20 @@ def test_tracker_is_stopped_while_the_submission_trains(facts, pid):
     assert has_ended(pid())
 
 
+@pytest.mark.parametrize("ends", ["by itself", "switched off"])
+def test_uploader_of_a_tracker_ends_with_it(facts, tmp_path, ends):
+    (tmp_path / "faulty.json").write_text(json.dumps(["log", "uploads"]))
+    with Trackers(["faulty"], facts, {}, lambda: RESULT, SHORT) as trackers:
+        trackers.wait_until_started()
+        trackers.log([EVALUATION])
+        uploader = int((tmp_path / "uploader.txt").read_text())
+        assert not has_ended(uploader)
+        if ends == "switched off":
+            trackers._all[0].switch_off("was told to")
+            assert eventually(lambda: has_ended(uploader))
+    assert eventually(lambda: has_ended(uploader))
+
+
 def test_slow_tracker_goes_on_at_the_next_evaluation(facts, notebook, caplog):
     limits = Limits(log=0.0)
     track(facts, [EVALUATION], [EVALUATION | {"global_step": 2}], limits=limits)

@@ -76,7 +76,10 @@ def profiled(framework, capsys):
     name = {"jax": "jax", "torch": "pytorch"}[framework]
     trial_dir = TRIAL / f"toy_{name}" / "trial_1"
     assert str(trial_dir / "profile") in capsys.readouterr().out
-    assert read_result(trial_dir).outcome is Outcome.TRAINING_COMPLETE
+    result = read_result(trial_dir)
+    assert result.outcome is Outcome.TRAINING_COMPLETE
+    assert result.profiled
+    assert "profiled, does not count" in (trial_dir / "console.log").read_text()
     assert json.loads((trial_dir / "flags_0.json").read_text())["profile"] is True
     assert len(rows(trial_dir / "unscored_eval_measurements.csv")) >= 1
     assert not (trial_dir / "eval_measurements.csv").exists()

@@ -36,6 +36,7 @@ class Phase(enum.Enum):
     PREPARE_FOR_EVAL = (Account.SUBMISSION, "prepare_for_eval")
     SYNCHRONIZE = (Account.SUBMISSION, "synchronize")
     HARNESS = (Account.SUBMISSION, "harness")
+    BACKGROUND = (Account.SUBMISSION, "background")
     EVALUATION = (Account.EVALUATION, "evaluation")
     MEASUREMENTS = (Account.LOGGING, "measurements")
     CHECKPOINT = (Account.LOGGING, "checkpoint")
@@ -90,6 +91,26 @@ class Ledger:
         self._charged_until = now
         self._open = to if isinstance(to, Phase) else _UNNAMED[to]
 
+    def move(self, seconds: float, source: Phase, to: Phase) -> float:
+        """Takes time from one phase and gives it to another; what all add up to stays.
+
+        Args:
+            seconds: How much, at least 0.
+            source: The phase that was charged.
+            to: The phase that should have been.
+
+        Returns:
+            Seconds that were moved: never more than the phase was charged.
+        """
+        moved = min(max(seconds, 0.0), self._seconds[source.position])
+        self._seconds[source.position] -= moved
+        self._seconds[to.position] += moved
+        return moved
+
+    def phase_s(self, phase: Phase) -> float:
+        """Seconds charged to a phase so far."""
+        return self._seconds[phase.position]
+
     def seconds(self, account: Account) -> float:
         """Seconds charged to an account so far."""
         return sum(self._seconds[_SPANS[account]])
@@ -98,6 +119,11 @@ class Ledger:
     def total_s(self) -> float:
         """Seconds that were charged so far: the sum of all accounts."""
         return self.attempt_s + self._earlier_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds until now, also those of the checkpoint that a trial continued from."""
+        return self._now() - self._start + self._earlier_s
 
     @property
     def attempt_s(self) -> float:

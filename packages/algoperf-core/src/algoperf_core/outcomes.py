@@ -48,6 +48,9 @@ class TrialResult:
         interruptions: What was lost each time, as in `interruptions.json`.
         failed_checkpoints: How many checkpoints could not be saved in the last attempt.
         message: What went wrong, if anything did.
+        profiled: Whether a profiler watched it: it does not count.
+        paused_workers: Threads and processes of the submission that computed while its clock was paused, and
+            were charged for it, in the last attempt.
     """
 
     outcome: Outcome
@@ -62,6 +65,8 @@ class TrialResult:
     interruptions: tuple[dict[str, Any], ...] = ()
     failed_checkpoints: int = 0
     message: str | None = None
+    profiled: bool = False
+    paused_workers: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-able data."""
@@ -75,6 +80,7 @@ class TrialResult:
             "outcome": Outcome(data["outcome"]),
             "stopped_by": stopped_by,
             "interruptions": tuple(data.get("interruptions", ())),
+            "paused_workers": tuple(data.get("paused_workers", ())),
         }
         return cls(**(data | typed))
 
@@ -88,9 +94,17 @@ class TrialResult:
             f"; interrupted {self.preemption_count} times" if self.preemption_count else ""
         )
         work = f"{self.global_step:,} steps and {self.evaluations} evaluations"
-        return f"{self.outcome} after {work}{interrupted}; {', '.join(accounts)}"
+        ended = f"{self.outcome} after {work}{interrupted}{self._remarks()}; {', '.join(accounts)}"
+        return f"{ended}\n{self.message}" if self.message else ended
+
+    def _remarks(self) -> str:
+        profiled = "; profiled, does not count" if self.profiled else ""
+        if not self.paused_workers:
+            return profiled
+        return f"{profiled}; charged for work while its clock was paused: {', '.join(self.paused_workers)}"
 
 
 def _phases(phases: dict[str, float]) -> str:
-    parts = [f"{name.replace('_', ' ')} {seconds:.2f}" for name, seconds in phases.items()]
+    shown = {name: seconds for name, seconds in phases.items() if name != "background" or seconds}
+    parts = [f"{name.replace('_', ' ')} {seconds:.2f}" for name, seconds in shown.items()]
     return f" ({', '.join(parts)})" if len(parts) > 1 else ""

@@ -22,7 +22,7 @@ import psutil
 from algoperf_core.campaign import Campaign
 from algoperf_core.errors import CampaignError
 from algoperf_core.machine import usable_cpus
-from algoperf_core.memory import readable
+from algoperf_core.out_of_memory import MOMENTS, Shortage
 from algoperf_core.probe import PROBE_FILE, Measurement
 from algoperf_core.registry import WORKLOADS, installed, workload_provider
 from algoperf_core.sources import find_submission
@@ -236,7 +236,7 @@ def _conclude(folder: Path, status: int | None, timed_out: bool, peak: int) -> M
     if peak > 0:
         found.host_peak_bytes[found.phase] = max(peak, found.host_peak_bytes.get(found.phase, 0))
     if timed_out:
-        found.status, found.message = "failed", f"took too long, during: {_PHASES[found.phase]}"
+        found.status, found.message = "failed", f"took too long, during: {MOMENTS[found.phase]}"
     elif found.status == "running" and status == -signal.SIGKILL:
         found.status = "out_of_memory"
         found.message = (
@@ -262,23 +262,13 @@ def _last_lines(console: Path) -> str:
     return " / ".join(lines[-_LAST_LINES:]) or "it said nothing"
 
 
-_PHASES = {"set_up": "set-up", "step": "a training step", "evaluation": "an evaluation"}
-
-
 def remedy(found: Measurement) -> str:
     """What to do when memory ran out, by what was going on."""
-    peak = found.device_peak or found.host_peak
-    used = f"; at most {readable(peak)} were in use before" if peak else ""
-    during = f"ran out of memory during {_PHASES[found.phase]}{used}. "
-    if found.phase == "evaluation":
-        size = found.eval_batch_size or "the workload's"
-        return (
-            f"{during}The evaluation batch size is {size}: define get_eval_batch_size to make it smaller; "
-            "metrics do not depend on it"
-        )
-    if found.phase == "set_up" or found.batch_size is None:
-        return f"{during}Model and optimizer state alone are too large for this machine"
-    return (
-        f"{during}The batch size is {found.batch_size} on {found.device_count or 1} devices: return a "
-        "smaller one from get_batch_size, or keep it and compute its gradient in micro-batches"
-    )
+    return Shortage(
+        moment=found.phase,
+        peak_bytes=found.device_peak or found.host_peak,
+        device=found.device_peak is not None,
+        batch_size=found.batch_size,
+        eval_batch_size=found.eval_batch_size,
+        device_count=found.device_count,
+    ).remedy()

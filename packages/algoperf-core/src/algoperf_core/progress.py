@@ -36,7 +36,7 @@ class Snapshot:
         target: Its validation target.
         direction: `minimize` or `maximize`; None if that is not known.
         best: The best value so far; None before the first finite one.
-        wall_s: Wall-clock seconds since the trial began to set up.
+        wall_s: Wall-clock seconds since the trial began to set up, without work that was lost.
     """
 
     global_step: int
@@ -74,6 +74,7 @@ class ProgressFile:
         start: The first snapshot, which names budget, metric and target.
         orphaned: Tells whether nobody waits for this trial any more; it then ends itself.
         now: Monotonic clock, in seconds.
+        began_at: When the trial began on this clock; now, if not given.
     """
 
     def __init__(
@@ -82,12 +83,13 @@ class ProgressFile:
         start: Snapshot,
         orphaned: Callable[[], bool],
         now: Callable[[], float] = time.monotonic,
+        began_at: float | None = None,
     ) -> None:
         self._path = path
         self._start = self._evaluated = start
         self._orphaned = orphaned
         self._now = now
-        self._began_at = now()
+        self._began_at = now() if began_at is None else began_at
         self._step = 0
         self._submission_s = 0.0
         self._stop = threading.Event()

@@ -105,6 +105,11 @@ class SubmissionSource:
             return file_and_its_imports(self.files[framework])
         return folder_files(self.root)
 
+    def own_files(self, framework: Framework) -> frozenset[str]:
+        """Absolute paths of the files in its folder, of which a package may have others besides."""
+        paths = self.source_files(framework).values()
+        return frozenset(str(path.absolute()) for path in paths if path.is_relative_to(self.folder))
+
     def sha256(self, framework: Framework) -> str:
         """Digest over the names and bytes of its files, the same wherever it lies."""
         return digest(self.source_files(framework))

@@ -122,6 +122,8 @@ def _row(group: WorkloadStatus) -> list[Text]:
         Text(f"{count} {outcome_words(name)}", style=OUTCOME_STYLES.get(name, ""))
         for name, count in group.outcomes.items()
     )
+    if profiled := sum(not trial.scored for trial in group.trials):
+        outcomes.append(f" ({profiled} profiled)", style="dim")
     states = [
         _count(group.count(State.DONE), "green"),
         _count(group.count(State.RUNNING), "cyan"),

@@ -23,6 +23,7 @@ from algoperf_core.backends import Backend, Key
 from algoperf_core.errors import CheckpointError, SubmissionError, WorkloadError
 from algoperf_core.ledger import Account, Clock, Ledger, Phase
 from algoperf_core.outcomes import Outcome, StoppedBy, TrialResult
+from algoperf_core.paused_work import Unwatched
 from algoperf_core.processes import ALONE, Processes
 from algoperf_core.seeds import derive_seed
 from algoperf_core.spec import MetricsLogger, TrainingCompleteError, Workload
@@ -149,6 +150,7 @@ class TrainingRun:
         checkpoints: Where the run continues from, and is saved; None for neither.
         preemption_count: How often the trial was interrupted before.
         processes: Those that train the trial together.
+        paused_work: Charges the submission for work while its clock is paused; None to leave that out.
     """
 
     def __init__(
@@ -163,11 +165,13 @@ class TrainingRun:
         checkpoints: Checkpoints | None = None,
         preemption_count: int = 0,
         processes: Processes = ALONE,
+        paused_work: Unwatched | None = None,
     ) -> None:
         self._processes = processes
         self.ledger = ledger or Ledger(now)
         self._checkpoints = checkpoints
         self._preemption_count = preemption_count
+        self._paused_work = paused_work or Unwatched()
         self._plan = plan
         self._workload = plan.workload
         self._submission = plan.submission
@@ -194,6 +198,7 @@ class TrainingRun:
             "last_step_end_time": None,
         }
         self.global_step = 0
+        self.batch_sizes: tuple[int, int] | None = None  # training and evaluation
         self.submission_involved = False  # whether what goes wrong may be the submission's doing
 
     @property
@@ -230,6 +235,7 @@ class TrainingRun:
             phases_s=self.ledger.breakdown(),
             preemption_count=self._preemption_count,
             message=message,
+            paused_workers=self._paused_work.culprits,
         )
 
     # Set-up: not on the clock.
@@ -241,12 +247,13 @@ class TrainingRun:
                 f"workload {workload.name!r}: the benchmark sets no eval_period_s; add it"
             )
         self._eval_period_s = workload.eval_period_time_sec
-        train_batch, self._eval_batch = batch_sizes(
+        self.batch_sizes = batch_sizes(
             workload,
             self._submission,
             workload.goal.variant_of or workload.name,
             backend.device_count,
         )
+        train_batch, self._eval_batch = self.batch_sizes
         self._with_train_state = self._submission.wants_train_state
         self._loop_key = self._key("loop")
         # The same words in both frameworks, which therefore train on the same batches.
@@ -255,7 +262,7 @@ class TrainingRun:
         queue = self._processes.in_turns(
             lambda: workload._build_input_queue(data_key, "train", plan.data_dir, train_batch)
         )
-        self._queue = TimedQueue(queue, self.ledger)
+        self._queue = TimedQueue(queue, self.ledger, self._paused_work.harness_work)
         self.ledger.switch(Phase.MODEL)
         self._params, self._model_state = workload.init_model_fn(self._key("model"))
         self._processes.separate_generators(
@@ -265,10 +272,12 @@ class TrainingRun:
         backend.synchronize()
         self.ledger.switch(Phase.OPTIMIZER)
         self.submission_involved = True
+        self._paused_work.to_submission()
         self._optimizer_state = self._submission.init_optimizer_state(
             workload, self._params, self._model_state, plan.hyperparameters, self._key("optimizer")
         )
         backend.synchronize()
+        self._paused_work.to_harness()
         self.ledger.switch(Phase.RESTORE)
         self._restore()
         self.ledger.switch(Phase.START)
@@ -277,6 +286,7 @@ class TrainingRun:
         backend.wait(backend.fence(self._params))
         backend.synchronize()
         self._processes.barrier()
+        self._paused_work.to_submission()
         self.ledger.switch(Phase.HARNESS)
 
     def _key(self, purpose: str) -> Key:
@@ -421,6 +431,9 @@ class TrainingRun:
         submission_s, total_s = self.ledger.seconds(Account.SUBMISSION), self.ledger.total_s
         if self._processes.count > 1:
             submission_s, total_s = self._agree_on_step(submission_s, total_s)
+        self._note_submission_time(submission_s, total_s)
+
+    def _note_submission_time(self, submission_s: float, total_s: float) -> None:
         self._train_state["accumulated_submission_time"] = submission_s
         self._train_state["last_step_end_time"] = total_s
         self._train_state["is_time_remaining"] = submission_s < self._plan.budget_s
@@ -459,11 +472,15 @@ class TrainingRun:
         if not self._train_state["is_time_remaining"]:
             return
         self.ledger.switch(Phase.EVALUATION)
-        metrics = self._metrics(eval_key)
-        if metrics is not None:
-            self.ledger.switch(Phase.MEASUREMENTS)
-            self._record(metrics)
-            self._save_if_due()
+        with self._paused_work.pause(self.ledger):
+            metrics = self._metrics(eval_key)
+            # Before the row is written, so that its time holds what was done beside the evaluation.
+            self._charge_paused_work()
+            if metrics is not None:
+                self.ledger.switch(Phase.MEASUREMENTS)
+                self._record(metrics)
+                self._save_if_due()
+            self._charge_paused_work()
         if self._processes.count > 1:
             self._agree_on_logging()
         self.ledger.switch(Phase.HARNESS)
@@ -472,6 +489,13 @@ class TrainingRun:
         # Nobody's clock starts before the process that writes is back.
         logging_s = self._train_state["accumulated_logging_time"]
         (self._train_state["accumulated_logging_time"],) = self._processes.agree((logging_s,))
+
+    def _charge_paused_work(self) -> None:
+        charged_s = self._paused_work.charge(self.ledger)
+        # All processes agree, although the submission may have worked in one of them only.
+        if self._processes.any(charged_s > 0.0):
+            (submission_s,) = self._processes.agree((self.submission_s,))
+            self._note_submission_time(submission_s, self.ledger.total_s)
 
     def _metrics(self, key: Key) -> dict[str, float] | None:
         self._backend.release_memory()

@@ -31,7 +31,9 @@ from algoperf_core.follower import FollowerProgress, SilentMeasurements, linger_
 from algoperf_core.host_link import PeerFailedError, ProcessLostError
 from algoperf_core.ledger import Ledger, Phase
 from algoperf_core.measurements import Measurements
+from algoperf_core.out_of_memory import shortage
 from algoperf_core.outcomes import Outcome, TrialResult
+from algoperf_core.paused_work import PausedWork, Unwatched
 from algoperf_core.placement_arguments import add_placement_arguments, placement_of, rank_of
 from algoperf_core.processes import BAD_INPUT, Placement, Processes, start_processes
 from algoperf_core.profiling import watcher
@@ -79,6 +81,7 @@ class OutcomeRecord:
         measurements: Where its measurements go.
         backend: The framework.
         interruptions: What was lost before.
+        profiled: Whether a profiler watches the trial.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class OutcomeRecord:
         backend: Backend,
         checkpoints: TrialCheckpoints,
         interruptions: tuple[dict[str, Any], ...] = (),
+        profiled: bool = False,
     ) -> None:
         self._path = trial_dir / OUTCOME_FILE
         self._run = run
@@ -96,6 +100,7 @@ class OutcomeRecord:
         self._backend = backend
         self._checkpoints = checkpoints
         self._interruptions = interruptions
+        self._profiled = profiled
 
     def write(self, result: TrialResult) -> TrialResult:
         """Writes the last row of the measurements and the outcome; a trial that is done needs no checkpoints.
@@ -119,6 +124,7 @@ class OutcomeRecord:
             phases_s=ledger.breakdown(),
             interruptions=self._interruptions,
             failed_checkpoints=self._checkpoints.failed,
+            profiled=self._profiled,
         )
         write_json(self._path, complete.to_dict())
         return complete
@@ -147,7 +153,18 @@ class OutcomeRecord:
             return
         self._run.ledger.charge()
         message = "".join(traceback.format_exception_only(error)).strip()
-        self.write(self._run.result(outcome, message=message))
+        if outcome is Outcome.OUT_OF_MEMORY:
+            message = f"{self._remedy(error)} ({message})"
+        print(self.write(self._run.result(outcome, message=message)).summary())  # noqa: T201
+
+    def _remedy(self, error: BaseException) -> str:
+        return shortage(
+            self._run.ledger.open,
+            self._backend.framework,
+            on_device=not isinstance(error, MemoryError),
+            batch_sizes=self._run.batch_sizes,
+            device_count=self._backend.device_count,
+        ).remedy()
 
 
 def outcome_of(error: BaseException, backend: Backend) -> Outcome:
@@ -217,11 +234,18 @@ def _run(
     start = _start(trial_dir, processes)
     preemptions = len(start.interruptions)
     backend = load_backend(spec.framework)
-    plan = _plan(spec, benchmark)
+    plan, paused_work = _plan(spec, benchmark)
     describe_trial(trial_dir, spec, benchmark, plan.workload, backend, preemptions)
     measurements = Measurements(trial_dir, preemptions, trackers.log, scored=not spec.profile)
     checkpoints = _checkpoints(trial_dir, spec, start, processes)
-    progress = ProgressFile(trial_dir / PROGRESS_FILE, _first_snapshot(plan), orphaned)
+    progress = ProgressFile(
+        trial_dir / PROGRESS_FILE,
+        _first_snapshot(plan),
+        orphaned,
+        # Goes on from the checkpoint, as submission time does.
+        now=lambda: ledger.elapsed_s,
+        began_at=0.0,
+    )
     trackers.wait_until_started()
     with watcher(progress, trial_dir, backend, profile=spec.profile) as watching:
         run = TrainingRun(
@@ -234,9 +258,10 @@ def _run(
             checkpoints=checkpoints,
             preemption_count=preemptions,
             processes=processes,
+            paused_work=paused_work,
         )
         record = OutcomeRecord(
-            trial_dir, run, measurements, backend, checkpoints, start.interruptions
+            trial_dir, run, measurements, backend, checkpoints, start.interruptions, spec.profile
         )
         # The outcome comes last, so that its ledger holds all that came before.
         with record:
@@ -258,8 +283,9 @@ def _follow(
         start = _start(trial_dir, processes)
         backend = load_backend(spec.framework)
         with processes.sharing_failures(lambda error: _said(error, backend)):
+            plan, paused_work = _plan(spec, benchmark)
             run = TrainingRun(
-                _plan(spec, benchmark),
+                plan,
                 backend,
                 SilentMeasurements(),
                 progress,
@@ -268,6 +294,7 @@ def _follow(
                 checkpoints=_checkpoints(trial_dir, spec, start, processes),
                 preemption_count=len(start.interruptions),
                 processes=processes,
+                paused_work=paused_work,
             )
             return run.run()
 
@@ -314,12 +341,19 @@ def _first_snapshot(plan: TrialPlan) -> Snapshot:
     )
 
 
-def _plan(spec: TrialSpec, benchmark: Benchmark) -> TrialPlan:
+def _plan(spec: TrialSpec, benchmark: Benchmark) -> tuple[TrialPlan, Unwatched]:
+    """What is trained, and who charges the submission for work in pauses, its import included."""
+    source = find_submission(spec.submission)
+    # The time of a trial that is profiled does not count, and a profiler has threads of its own.
+    paused_work = Unwatched() if spec.profile else PausedWork(source.own_files(spec.framework))
+    paused_work.to_submission()
+    submission = load(source, spec.framework)
+    paused_work.to_harness()
     goal = benchmark.workload(spec.workload)
     point = spec.hyperparameters
-    return TrialPlan(
+    plan = TrialPlan(
         workload=workload_provider(spec.workload).create(spec.framework, goal),
-        submission=load(find_submission(spec.submission), spec.framework),
+        submission=submission,
         hyperparameters=None if point is None else hyperparameters(point),
         seed=spec.seed,
         budget_s=benchmark.budget_s(spec.workload, spec.ruleset),
@@ -327,6 +361,7 @@ def _plan(spec: TrialSpec, benchmark: Benchmark) -> TrialPlan:
         imagenet_v2_data_dir=spec.imagenet_v2_data_dir,
         max_global_steps=spec.max_global_steps,
     )
+    return plan, paused_work
 
 
 def main(arguments: list[str] | None = None) -> int:

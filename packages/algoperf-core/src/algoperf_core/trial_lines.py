@@ -61,6 +61,10 @@ def describe_result(result: TrialResult | None, console: Path | None = None) -> 
     see = "" if console is None else f" (see {console})"
     if result is None:
         return f"was killed; run the same command again to repeat it{see}"
+    return _describe(result, see) + (" (profiled, does not count)" if result.profiled else "")
+
+
+def _describe(result: TrialResult, see: str) -> str:
     if result.outcome is Outcome.TARGET_REACHED:
         return f"reached the target in {result.time_to_target_s:.2f} s"
     text = outcome_words(result.outcome)

@@ -58,7 +58,7 @@ class TrialStatus:
         time_to_target_s: Submission time until its target; None if it has not met it.
         budget_s: Its budget in seconds; None if that is not known.
         submission_s: Submission time so far, in seconds.
-        wall_s: Wall-clock seconds so far, in its last attempt.
+        wall_s: Wall-clock seconds so far, as on its ledger.
         age_s: Seconds since it last said where it is; None if it never did.
         snapshot: Where it was then.
         scored: Whether it counts; a profiled trial does not.
@@ -252,4 +252,5 @@ def _with_outcome(status: TrialStatus, outcome: dict[str, Any]) -> TrialStatus:
         time_to_target_s=float(time_s) if isinstance(time_s, int | float) else None,
         submission_s=seconds.get("submission", status.submission_s),
         wall_s=sum(seconds.values()) or status.wall_s,
+        scored=status.scored and outcome.get("profiled") is not True,
     )

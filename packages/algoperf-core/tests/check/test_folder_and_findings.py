@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from algoperf_core.check.background import BackgroundWork, child_processes, cpu_s, threads_since
+from algoperf_core.background import BackgroundWork, child_processes, cpu_s, threads_since
 from algoperf_core.check.contents import digest
 from algoperf_core.check.findings import Finding, in_order
 from algoperf_core.check.frozen_names import FrozenNames

@@ -137,7 +137,7 @@ def test_command_prints_findings_with_line_rule_and_remedy(plugin, tmp_path):
     number = next(line for line, rule in marked(path) if rule == "paused-work")
     assert re.search(rf"background\.py:{number}: paused-work: a thread computed while", lines[1])
     assert lines[2].strip().startswith("kind(target=train_on")
-    assert lines[3].startswith("    rule: Work that is done while the clock is paused")
+    assert lines[3].startswith("    rule: Nothing is computed while the clock is paused")
     assert lines[4].startswith("    do:   ")
     assert lines[-1].startswith("background: breaks the rules (1 error, ")
     data = json.loads(report.read_text())

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from algoperf_core.check.background import child_processes
+from algoperf_core.background import child_processes
 from algoperf_core.check.contents import digest
 from algoperf_core.check.frozen_names import FrozenNames
 from algoperf_core.check.observations import Line, Observations

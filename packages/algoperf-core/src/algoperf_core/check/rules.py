@@ -229,7 +229,7 @@ _RULES = (
     Rule(
         "paused-work",
         _E,
-        "Work that is done while the clock is paused would be time that nobody charges.",
+        "Nothing is computed while the clock is paused; a trial charges it all the same.",
         "end or pause it in prepare_for_eval",
     ),
     Rule(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from algoperf_core.backends import Backend
+from algoperf_core.background import BackgroundWork, Worker
 from algoperf_core.check.audit import Audit
-from algoperf_core.check.background import BackgroundWork, Worker
 from algoperf_core.check.contents import digest
 from algoperf_core.check.frozen_names import FrozenNames
 from algoperf_core.check.guards import (

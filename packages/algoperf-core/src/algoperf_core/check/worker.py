@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from algoperf_core.backends import load_backend
+from algoperf_core.background import child_processes
 from algoperf_core.check.audit import Audit
-from algoperf_core.check.background import child_processes
 from algoperf_core.check.findings import Finding
 from algoperf_core.check.frozen_names import names_of
 from algoperf_core.check.modules import read_submission

@@ -3,7 +3,8 @@
 Fairness: the trial lets a tracker work for `Limits.log` seconds per evaluation at most, on the logging
 account, and then stops its process (SIGSTOP); on the submission's clock no tracker has a thread, the
 interpreter's lock or a processor. Safety: an exception, a hang or a crash of a tracker ends its process,
-never the trial. A trial that is killed leaves none behind: Linux kills them with it (`host.py`).
+never the trial. Processes that a tracker started end with it. A trial that is killed leaves none behind:
+Linux kills them with it (`host.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import psutil
 
 from algoperf_core.trackers import TrialFacts
 
@@ -192,6 +195,8 @@ class TrackerProcess:
         self._process = None
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
+        # Some start processes outside of their group, such as uploaders, and those end with it.
+        others = _below(process.pid)
         process.stdin.close()
         try:
             process.wait(patience_s)
@@ -199,6 +204,16 @@ class TrackerProcess:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         process.stdout.close()
+        for other in others:
+            with suppress(psutil.Error):
+                other.kill()
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:  # it has just ended
+        return []
 
 
 class Trackers:

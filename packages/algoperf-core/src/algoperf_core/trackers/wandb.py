@@ -1,7 +1,7 @@
 """Weights & Biases. Its own settings rule: `WANDB_PROJECT`, `WANDB_MODE=offline`, ...
 
 Its uploader is a process of its own, which stays awake when the tracker is stopped, and uploads what was
-logged; with `WANDB_MODE=offline` nothing is left for it to do.
+logged; with `WANDB_MODE=offline` nothing is left for it to do. It ends with the trial at the latest.
 Files go to the trial's folder.
 """
 

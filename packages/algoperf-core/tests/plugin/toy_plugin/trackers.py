@@ -3,6 +3,8 @@
 import ctypes
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +32,10 @@ def misbehave(what):
         raise ValueError("the server said no")
     if what == "hangs":
         time.sleep(3600)
+    if what == "uploads":
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        uploader = subprocess.Popen(command, start_new_session=True)
+        Path("uploader.txt").write_text(str(uploader.pid))
     if what == "exits":
         os._exit(3)
     if what == "crashes":
