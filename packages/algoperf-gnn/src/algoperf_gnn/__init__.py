@@ -8,7 +8,7 @@ from algoperf_gnn.average_precision import average_precision, average_precision_
 from algoperf_gnn.loss import masked_sigmoid_cross_entropy
 from algoperf_gnn.molecule_metrics import MoleculeMetrics
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MoleculeMetrics",

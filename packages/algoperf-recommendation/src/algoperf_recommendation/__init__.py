@@ -5,6 +5,6 @@
 
 from algoperf_recommendation.click_loss import ClickLoss, sigmoid_cross_entropy
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["ClickLoss", "sigmoid_cross_entropy"]

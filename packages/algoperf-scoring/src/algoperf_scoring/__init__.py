@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from algoperf_scoring.report import write_report
     from algoperf_scoring.time_tables import read_times, write_long_table
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "AlgoperfError",
