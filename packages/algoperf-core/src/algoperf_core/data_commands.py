@@ -150,19 +150,30 @@ def _list(options: argparse.Namespace) -> int:
         print(json.dumps(listed, indent=2))  # noqa: T201
         return 0
     from rich.console import Console
-    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    for one in datasets:
+        for line in _listed(one):
+            console.print(line)
+    return 0
+
+
+def _listed(dataset: _Dataset) -> Iterator[Any]:
+    """What there is to say of a dataset: a line, and paragraphs that are indented below it."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("dataset", "state", "size", "workloads", "where from"):
-        table.add_column(heading, overflow="fold")
-    for one in datasets:
-        licence = one.description.licence
-        about = " ".join(filter(None, (one.description.source, licence and f"({licence})")))
-        row = (one.description.dataset, _state(one.description), _size(one.description.num_bytes))
-        table.add_row(*map(Text, (*row, ", ".join(one.workloads), about)))
-    Console(highlight=False).print(table)
-    return 0
+    about = dataset.description
+    size = "" if about.num_bytes == 0 else f", {_size(about.num_bytes)}"
+    yield Text.assemble((about.dataset, "bold"), f": {_state(about)}{size}")
+    paragraphs = {
+        "for": ", ".join(dataset.workloads),
+        "from": about.source,
+        "terms": about.licence,
+    }
+    for name, text in paragraphs.items():
+        if text:
+            yield Padding(Text(f"{name}: {text}"), (0, 0, 0, 2))
 
 
 def _state(description: DataDescription) -> str:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from algoperf_core.check import short_runs
 from algoperf_core.check.findings import of_grade
 from algoperf_core.check.modules import read_submission
 from algoperf_core.check.rules import Grade
+from algoperf_core.check.short_runs import CheckPlan
 from algoperf_core.check.static import read_rules
 from algoperf_core.check.verdict import check_submission
+from algoperf_core.sources import find_submission
 from algoperf_scoring import UnknownNameError
 
 HERE = Path(__file__).parent
@@ -111,6 +114,17 @@ def test_workload_that_a_submission_has_no_batch_size_for_is_a_note(plugin, tmp_
 def test_unknown_workload_suggests_the_nearest(toy_run):
     with pytest.raises(UnknownNameError, match=r"'toi'.*toy"):
         toy_run(HOSTILE / "honest.py", workloads=("toi",))
+
+
+def test_large_workloads_are_left_out_with_one_finding(monkeypatch, plugin):
+    monkeypatch.setattr(short_runs, "installed", lambda group: ("fastmri", "imagenet_vit", "ogbg"))
+    source = find_submission("toy_optimizer")
+    plan = CheckPlan(source=source, framework="jax")
+    runs = list(short_runs.run_workloads(plan))
+    assert [run.workload for run in runs] == ["fastmri", "imagenet_vit", "ogbg"]
+    assert {run.not_run for run in runs} == {"it is large"}
+    (finding,) = [finding for run in runs for finding in run.findings]
+    assert "fastmri, imagenet_vit, ogbg" in finding.detail
 
 
 def test_submission_that_cannot_be_called_is_not_run(toy_run):

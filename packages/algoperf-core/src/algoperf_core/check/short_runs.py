@@ -84,17 +84,32 @@ def run_workloads(plan: CheckPlan) -> Iterator[WorkloadRun]:
     """
     for name in plan.workloads:
         workload_provider(name)
+    large = [] if plan.workloads else [name for name in installed(WORKLOADS) if _is_large(name)]
     for name in plan.workloads or tuple(installed(WORKLOADS)):
-        yield _run_workload(plan, name)
+        if name not in large:
+            yield _run_workload(plan, name)
+    yield from _left_out(large)
+
+
+def _is_large(name: str) -> bool:
+    benchmark = benchmark_with(name)
+    return benchmark is not None and (
+        (benchmark.workloads[name].budget_s or math.inf) > LARGEST_BUDGET_S
+    )
+
+
+def _left_out(names: Sequence[str]) -> Iterator[WorkloadRun]:
+    """Workloads that nobody asked for, with one finding for all of them."""
+    detail = f"not run because they are large: {', '.join(names)}"
+    finding = Finding("not-run", None, 0, detail)
+    for number, name in enumerate(names):
+        yield WorkloadRun(name, "it is large", findings=() if number else (finding,))
 
 
 def _run_workload(plan: CheckPlan, name: str) -> WorkloadRun:
     benchmark = benchmark_with(name)
     if benchmark is None:
         return _not_run(plan, name, "no installed benchmark sets its target and budget")
-    budget_s = benchmark.workloads[name].budget_s or math.inf
-    if not plan.workloads and budget_s > LARGEST_BUDGET_S:
-        return _not_run(plan, name, f"it is large; ask for it with --workload {name}")
     spec = RunSpec(
         submission=_absolute(plan.source.reference),
         framework=plan.framework,
