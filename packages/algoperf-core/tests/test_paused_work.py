@@ -295,7 +295,7 @@ data_selection = functions.data_selection
 kept = []
 
 def burn():
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 200
     while not Path({stop!r}).exists() and time.monotonic() < deadline:
         sum(range(10000))
 
