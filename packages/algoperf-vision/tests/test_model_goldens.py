@@ -91,9 +91,9 @@ def by_path(tree):
 
 
 def loss(losses, labels, outputs, mask=None, smoothing=0.0):
-    if outputs.ndim == 3:
-        return losses.masked_sum(abs(outputs - labels).mean((1, 2)), mask)
-    return losses.softmax_cross_entropy(labels, outputs, mask, smoothing)
+    images = outputs.ndim == 3
+    published = losses.mean_absolute_error if images else losses.softmax_cross_entropy
+    return published(labels, outputs, mask, smoothing)
 
 
 @dataclass
