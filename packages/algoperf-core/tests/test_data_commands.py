@@ -101,7 +101,9 @@ def test_list_says_what_is_prepared_missing_or_made_when_needed(
     printed = capsys.readouterr().out
     assert "missing" in printed
     assert "made when needed" in printed
-    assert "birds from the hub (registration needed)" in printed
+    assert "for: birds, birds_wide" in printed
+    assert "from: birds from the hub" in printed
+    assert "terms: registration needed" in printed
     (data_dir / "birds").write_text("whole")
     run("list", "birds", "--data-dir", data_dir)
     assert "prepared" in capsys.readouterr().out
