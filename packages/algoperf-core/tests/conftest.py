@@ -1,5 +1,6 @@
 import importlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ def _bytecode(pytestconfig):
             patch.delenv("PYTHONDONTWRITEBYTECODE")
             patch.setenv("PYTHONPYCACHEPREFIX", str(pytestconfig.cache.mkdir("bytecode")))
         yield
+
+
+# A shell that starts the tests in the background makes them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
