@@ -11,11 +11,11 @@ import flax.linen as nn
 from algoperf_workloads.jax_layers import ACTIVATIONS
 
 
-class BottleneckResNetBlock(nn.Module):  # type: ignore[misc]
-    """Convolutions 1x1, 3x3 with the stride, and 1x1 to four times the width, added to the input.
+class _Block(nn.Module):  # type: ignore[misc]
+    """What the blocks have in common.
 
     Attributes:
-        filters: Width of the first two convolutions.
+        filters: Width of the block's 3x3 convolutions.
         stride: Stride of the block.
         conv: Makes a convolution.
         norm: Makes a batch norm.
@@ -29,6 +29,17 @@ class BottleneckResNetBlock(nn.Module):  # type: ignore[misc]
     norm: Any
     activation: Any
     scale_init: Any
+
+    def _shortcut(self, inputs: Any, shape: tuple[int, ...]) -> Any:
+        """The input of the block, projected if its output has another shape."""
+        if inputs.shape == shape:
+            return inputs
+        projected = self.conv(shape[-1], (1, 1), strides=self.stride, name="Conv_proj")(inputs)
+        return self.norm(name="BatchNorm_proj")(projected)
+
+
+class BottleneckResNetBlock(_Block):
+    """Convolutions 1x1, 3x3 with the stride, and 1x1 to four times the width, added to the input."""
 
     @nn.compact  # type: ignore[untyped-decorator]
     def __call__(self, inputs: Any) -> Any:
@@ -38,27 +49,11 @@ class BottleneckResNetBlock(nn.Module):  # type: ignore[misc]
         hidden = self.activation(self.norm()(hidden))
         hidden = self.conv(4 * self.filters, (1, 1))(hidden)
         hidden = self.norm(scale_init=self.scale_init)(hidden)
-        return self.activation(hidden + _shortcut(self, inputs, hidden.shape))
+        return self.activation(hidden + self._shortcut(inputs, hidden.shape))
 
 
-class ResNetBlock(nn.Module):  # type: ignore[misc]
-    """Convolutions 3x3 with the stride and 3x3, added to the input.
-
-    Attributes:
-        filters: Width of both convolutions.
-        stride: Stride of the block.
-        conv: Makes a convolution.
-        norm: Makes a batch norm.
-        activation: Follows the norms, the last one after the sum.
-        scale_init: Initialises the scale of the last norm.
-    """
-
-    filters: int
-    stride: int
-    conv: Any
-    norm: Any
-    activation: Any
-    scale_init: Any
+class ResNetBlock(_Block):
+    """Convolutions 3x3 with the stride and 3x3, added to the input."""
 
     @nn.compact  # type: ignore[untyped-decorator]
     def __call__(self, inputs: Any) -> Any:
@@ -66,15 +61,7 @@ class ResNetBlock(nn.Module):  # type: ignore[misc]
         hidden = self.conv(self.filters, (3, 3), strides=self.stride)(inputs)
         hidden = self.activation(self.norm()(hidden))
         hidden = self.norm(scale_init=self.scale_init)(self.conv(self.filters, (3, 3))(hidden))
-        return self.activation(hidden + _shortcut(self, inputs, hidden.shape))
-
-
-def _shortcut(block: Any, inputs: Any, shape: tuple[int, ...]) -> Any:
-    """The input of a block, projected by the block's own layers if its output has another shape."""
-    if inputs.shape == shape:
-        return inputs
-    projected = block.conv(shape[-1], (1, 1), strides=block.stride, name="Conv_proj")(inputs)
-    return block.norm(name="BatchNorm_proj")(projected)
+        return self.activation(hidden + self._shortcut(inputs, hidden.shape))
 
 
 class ResNet(nn.Module):  # type: ignore[misc]

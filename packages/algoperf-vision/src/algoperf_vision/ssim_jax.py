@@ -8,8 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-WINDOW = 7
-K1, K2 = 0.01, 0.03
+from algoperf_vision.ssim import WINDOW, similarity
 
 
 def ssim(
@@ -40,8 +39,8 @@ def ssim(
     data_range = jnp.ones(count) if volume_max is None else volume_max
     data_range = jnp.where(data_range == 0, 1.0, data_range)
     x, y = (_per_image(std) * images + _per_image(mean) for images in (logits, targets))
-    similarity = _similarity_map(x, y, _per_image(data_range))
-    return jnp.clip(similarity.mean((1, 2)), -1, 1)
+    moments = _box_means(jnp.stack((x, y, x * x, y * y, x * y)))
+    return jnp.clip(similarity(moments, _per_image(data_range)).mean((1, 2)), -1, 1)
 
 
 def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,17 +56,6 @@ def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) ->
     """
     facts = (batch[name] for name in ("targets", "mean", "std", "volume_max"))
     return {"ssim": (ssim(logits, *facts) * batch["weights"]).sum(), "loss": loss["summed"]}
-
-
-def _similarity_map(x: Any, y: Any, data_range: Any) -> Any:
-    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _box_means(jnp.stack((x, y, x * x, y * y, x * y)))
-    sample = WINDOW**2 / (WINDOW**2 - 1)
-    var_x = sample * (mean_xx - mean_x * mean_x)
-    var_y = sample * (mean_yy - mean_y * mean_y)
-    covariance = sample * (mean_xy - mean_x * mean_y)
-    numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return numerator / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
 
 
 def _box_means(images: Any) -> Any:

@@ -88,11 +88,11 @@ def sum_totals(totals: torch.Tensor, failed: bool = False) -> Array:
         EvaluationFailedElsewhereError: Another of the processes could not.
     """
     if process_count() == 1:
-        return _on_host(totals)
+        return on_host(totals)
     flat = totals.detach().double().flatten()
     everything = torch.cat([flat, flat.new_full((1,), float(failed))])
     dist.all_reduce(everything)
-    sums = _on_host(everything)
+    sums = on_host(everything)
     if sums[-1] and not failed:
         raise EvaluationFailedElsewhereError("the evaluation failed in another process")
     return sums[:-1].reshape(totals.shape)
@@ -107,7 +107,8 @@ def gather_rows(values: torch.Tensor) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def _on_host(values: torch.Tensor) -> Array:
+def on_host(values: torch.Tensor) -> Array:
+    """Copies a tensor to the host, without its gradient."""
     array: Array = values.detach().cpu().numpy()
     return array
 

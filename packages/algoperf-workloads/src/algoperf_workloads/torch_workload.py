@@ -25,6 +25,7 @@ from algoperf_workloads.pipeline import Part
 from algoperf_workloads.torch_collectives import (
     EvaluationFailedElsewhereError,
     gather_rows,
+    on_host,
     process_count,
     process_rank,
     sum_totals,
@@ -164,7 +165,7 @@ class TorchWorkload(DefinedWorkload):
     ) -> tuple[Array, list[Mapping[str, Array]]]:
         sums = sum_totals(totals)
         parts: list[Mapping[str, Array]] = [
-            {name: _fetched(gather_rows(value)) for name, value in part.items()}
+            {name: on_host(gather_rows(value)) for name, value in part.items()}
             for part in collected
         ]
         return sums, parts
@@ -179,11 +180,6 @@ class TorchWorkload(DefinedWorkload):
             if process_count() > 1:
                 sum_totals(self._zero_totals(), failed=True)
             raise
-
-
-def _fetched(tensor: Any) -> Array:
-    array: Array = tensor.detach().cpu().numpy()
-    return array
 
 
 def _data_parallel(model: torch.nn.Module) -> torch.nn.Module:
