@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from raw_trees import image_file, tar, write_parquet, write_tree
 
-from algoperf_vision.cifar_raw import CifarSizes, read_cifar
+from algoperf_vision.cifar_raw import read_cifar
+from algoperf_vision.labelled_images import LabelledSizes
 from algoperf_vision.raw_data import RawDataError
 
-SIZES = CifarSizes(num_train=7, num_validation=3, num_test=4)
+SIZES = LabelledSizes(num_train=7, num_validation=3, num_test=4)
 NAMES = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
 
 

@@ -13,14 +13,13 @@ from algoperf_core.cli import main
 from algoperf_core.spec import LossType
 from algoperf_scoring import load_benchmark
 from algoperf_vision import cifar, fastmri, imagenet, mnist, resnet, unet, vit
-from algoperf_vision.cifar_raw import CifarSizes
 from algoperf_vision.fastmri_data import fastmri_dataset
 from algoperf_vision.fastmri_raw import FastmriSizes
 from algoperf_vision.image_sampling import SplitSizes
 from algoperf_vision.imagenet_data import MIXUP_ALPHA, imagenet_dataset
 from algoperf_vision.imagenet_preprocess import ImagenetPreprocessing
 from algoperf_vision.imagenet_raw import ImagenetSizes
-from algoperf_vision.mnist_raw import MnistSizes
+from algoperf_vision.labelled_images import LabelledSizes
 from algoperf_vision.phantoms import PhantomStyle, make_phantoms
 from algoperf_vision.randaugment import RandAugment
 from algoperf_workloads.dataset import DatasetNotPreparedError
@@ -137,7 +136,7 @@ def make_fastmri(folder):
 
 def make_cifar(folder):
     write_cifar(folder, per_file=8, num_test=10)
-    sizes = CifarSizes(num_train=32, num_validation=8, num_test=10)
+    sizes = LabelledSizes(num_train=32, num_validation=8, num_test=10)
     model = resnet.resnet(
         stage_sizes=(1, 1), num_classes=10, num_filters=8, bottleneck=False, small_images=True
     )
@@ -147,7 +146,7 @@ def make_cifar(folder):
 
 def make_mnist(folder):
     write_mnist(folder, num_train=40, num_test=10)
-    sizes = MnistSizes(num_train=32, num_validation=8, num_test=10)
+    sizes = LabelledSizes(num_train=32, num_validation=8, num_test=10)
     dataset = mnist.mnist_dataset(num_eval_train_examples=16, sizes=sizes)
     return replace(mnist.WORKLOAD, dataset=dataset, eval_batch_size=8)
 

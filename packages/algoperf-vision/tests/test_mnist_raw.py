@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from raw_trees import image_file, write_parquet, write_tree
 
-from algoperf_vision.mnist_raw import MnistSizes, read_idx, read_mnist
+from algoperf_vision.labelled_images import LabelledSizes
+from algoperf_vision.mnist_raw import read_idx, read_mnist
 from algoperf_vision.raw_data import RawDataError
 
-SIZES = MnistSizes(num_train=5, num_validation=2, num_test=3)
+SIZES = LabelledSizes(num_train=5, num_validation=2, num_test=3)
 
 
 def originals():

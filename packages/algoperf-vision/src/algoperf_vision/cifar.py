@@ -8,7 +8,7 @@ import numpy as np
 
 from algoperf_core.spec import LossType
 from algoperf_vision import resnet
-from algoperf_vision.cifar_raw import CIFAR_SIZES, SHAPE, CifarSizes, read_cifar
+from algoperf_vision.cifar_raw import CIFAR_SIZES, SHAPE, read_cifar
 from algoperf_vision.image_augmentations import (
     CIFAR_MEAN,
     CIFAR_PADDING,
@@ -16,9 +16,10 @@ from algoperf_vision.image_augmentations import (
     normalise,
     pad_crop_flip,
 )
+from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
 from algoperf_workloads import WorkloadDefinition
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
+from algoperf_workloads.dataset import Batch, DatasetDefinition
 
 _MEAN = tuple(255 * value for value in CIFAR_MEAN)
 _DEVIATION = tuple(255 * value for value in CIFAR_STANDARD_DEVIATION)
@@ -39,7 +40,7 @@ def train(columns: Columns, generator: np.random.Generator) -> Batch:
 def cifar_dataset(
     *,
     num_eval_train_examples: int,
-    sizes: CifarSizes = CIFAR_SIZES,
+    sizes: LabelledSizes = CIFAR_SIZES,
     name: str = "cifar10",
 ) -> DatasetDefinition:
     """CIFAR-10 (Krizhevsky 2009).
@@ -49,18 +50,14 @@ def cifar_dataset(
         sizes: What the originals must have.
         name: Folder of the prepared data.
     """
-    return DatasetDefinition(
+    return labelled_dataset(
         name=name,
-        num_train_examples=sizes.num_train,
+        shape=SHAPE,
+        sizes=sizes,
         num_eval_train_examples=num_eval_train_examples,
-        num_validation_examples=sizes.num_validation,
-        num_test_examples=sizes.num_test,
         make=partial(read_cifar, sizes=sizes),
         preprocess=preprocess,
         train=train,
-        arrays={"inputs": ArraySpec(SHAPE), "targets": ArraySpec((), "int32")},
-        on_the_fly=False,
-        prepared_bytes=3_100 * (sizes.num_train + sizes.num_validation + sizes.num_test),
         source="CIFAR-10, binary version: https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         licence="no licence is stated; cite Krizhevsky (2009)",
     )

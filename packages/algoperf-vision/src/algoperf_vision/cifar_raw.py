@@ -6,13 +6,11 @@ The Python version consists of pickles, which can run any code; it is not read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from algoperf_vision.labelled_images import Columns, LabelledSizes, split_official
 from algoperf_vision.raw_data import (
     RawDataError,
     decoded_images,
@@ -21,7 +19,6 @@ from algoperf_vision.raw_data import (
     open_tar,
     parquet_files,
     parquet_rows,
-    require_count,
     tar_bytes,
     tar_files,
 )
@@ -36,22 +33,10 @@ _TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 _TEST_FILE = "test_batch.bin"
 _ADVICE = "Download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz."
 
-Columns = dict[str, npt.NDArray[Any]]
+CIFAR_SIZES = LabelledSizes(num_train=45_000, num_validation=5_000, num_test=10_000)
 
 
-@dataclass(frozen=True)
-class CifarSizes:
-    """How many images there must be; validation images are the last of the official training set."""
-
-    num_train: int = 45_000
-    num_validation: int = 5_000
-    num_test: int = 10_000
-
-
-CIFAR_SIZES = CifarSizes()
-
-
-def read_cifar(raw_dir: Path, sizes: CifarSizes = CIFAR_SIZES) -> dict[str, Columns]:
+def read_cifar(raw_dir: Path, sizes: LabelledSizes = CIFAR_SIZES) -> dict[str, Columns]:
     """Reads all splits.
 
     Args:
@@ -66,17 +51,7 @@ def read_cifar(raw_dir: Path, sizes: CifarSizes = CIFAR_SIZES) -> dict[str, Colu
         RawDataError: Originals are missing, damaged or incomplete.
     """
     train, test = _originals(raw_dir)
-    require_count(
-        len(train["labels"]),
-        sizes.num_train + sizes.num_validation,
-        "CIFAR-10, official training images",
-    )
-    require_count(len(test["labels"]), sizes.num_test, "CIFAR-10, test images")
-    return {
-        "train": {name: column[: sizes.num_train] for name, column in train.items()},
-        "validation": {name: column[sizes.num_train :] for name, column in train.items()},
-        "test": test,
-    }
+    return split_official(train, test, sizes, "CIFAR-10")
 
 
 def _originals(raw_dir: Path) -> tuple[Columns, Columns]:

@@ -7,10 +7,11 @@ from functools import partial
 from algoperf_core.spec import LossType
 from algoperf_vision import mlp
 from algoperf_vision.image_augmentations import normalise
-from algoperf_vision.mnist_raw import MNIST_SIZES, SHAPE, MnistSizes, read_mnist
+from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
+from algoperf_vision.mnist_raw import MNIST_SIZES, SHAPE, read_mnist
 from algoperf_workloads import WorkloadDefinition
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
+from algoperf_workloads.dataset import Batch, DatasetDefinition
 
 _MEAN, _DEVIATION = 0.1307, 0.3081
 
@@ -27,7 +28,7 @@ def preprocess(columns: Columns) -> Batch:
 def mnist_dataset(
     *,
     num_eval_train_examples: int,
-    sizes: MnistSizes = MNIST_SIZES,
+    sizes: LabelledSizes = MNIST_SIZES,
     name: str = "mnist",
 ) -> DatasetDefinition:
     """MNIST (LeCun et al. 1998).
@@ -37,17 +38,13 @@ def mnist_dataset(
         sizes: What the originals must have.
         name: Folder of the prepared data.
     """
-    return DatasetDefinition(
+    return labelled_dataset(
         name=name,
-        num_train_examples=sizes.num_train,
+        shape=SHAPE,
+        sizes=sizes,
         num_eval_train_examples=num_eval_train_examples,
-        num_validation_examples=sizes.num_validation,
-        num_test_examples=sizes.num_test,
         make=partial(read_mnist, sizes=sizes),
         preprocess=preprocess,
-        arrays={"inputs": ArraySpec(SHAPE), "targets": ArraySpec((), "int32")},
-        on_the_fly=False,
-        prepared_bytes=800 * (sizes.num_train + sizes.num_validation + sizes.num_test),
         source="the four files of MNIST from https://ossci-datasets.s3.amazonaws.com/mnist/",
         licence="CC BY-SA 3.0",
     )

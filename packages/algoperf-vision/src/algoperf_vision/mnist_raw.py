@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from algoperf_vision.labelled_images import Columns, LabelledSizes, split_official
 from algoperf_vision.raw_data import (
     RawDataError,
     decoded_images,
@@ -26,22 +25,10 @@ SHAPE = (28, 28, 1)
 _OFFICIAL_NAMES = {"train": "train", "test": "t10k"}
 _ADVICE = "Download the four files from https://ossci-datasets.s3.amazonaws.com/mnist/."
 
-Columns = dict[str, npt.NDArray[Any]]
+MNIST_SIZES = LabelledSizes(num_train=50_000, num_validation=10_000, num_test=10_000)
 
 
-@dataclass(frozen=True)
-class MnistSizes:
-    """How many images there must be; validation images are the last of the official training set."""
-
-    num_train: int = 50_000
-    num_validation: int = 10_000
-    num_test: int = 10_000
-
-
-MNIST_SIZES = MnistSizes()
-
-
-def read_mnist(raw_dir: Path, sizes: MnistSizes = MNIST_SIZES) -> dict[str, Columns]:
+def read_mnist(raw_dir: Path, sizes: LabelledSizes = MNIST_SIZES) -> dict[str, Columns]:
     """Reads all splits.
 
     Args:
@@ -56,14 +43,7 @@ def read_mnist(raw_dir: Path, sizes: MnistSizes = MNIST_SIZES) -> dict[str, Colu
         RawDataError: Originals are missing, damaged or incomplete.
     """
     train, test = _original(raw_dir, "train"), _original(raw_dir, "test")
-    official = sizes.num_train + sizes.num_validation
-    require_count(len(train["labels"]), official, "MNIST, official training images")
-    require_count(len(test["labels"]), sizes.num_test, "MNIST, test images")
-    return {
-        "train": {name: column[: sizes.num_train] for name, column in train.items()},
-        "validation": {name: column[sizes.num_train :] for name, column in train.items()},
-        "test": test,
-    }
+    return split_official(train, test, sizes, "MNIST")
 
 
 def _original(raw_dir: Path, split: str) -> Columns:
