@@ -7,6 +7,7 @@ import pytest
 
 from algoperf_core.registry import workload_provider
 from algoperf_core.testing import FakeClock
+from algoperf_core.trackers import TrialFacts
 from algoperf_core.tuning import hyperparameters
 from algoperf_scoring import BenchmarkWorkload
 
@@ -91,3 +92,22 @@ def make_trial(small_net):
         return small_net.Trial(submission, workload, hyperparameters(values))
 
     return make
+
+
+@pytest.fixture
+def facts(tmp_path):
+    """What a tracker is told of a trial."""
+    return TrialFacts(
+        trial_dir=str(tmp_path),
+        benchmark="toy-benchmark",
+        ruleset="external",
+        submission="mine",
+        framework="jax",
+        workload="toy",
+        study=0,
+        trial=2,
+        seed=7,
+        metric="loss",
+        target=0.05,
+        budget_s=20.0,
+    )

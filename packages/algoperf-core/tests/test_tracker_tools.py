@@ -8,7 +8,6 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from algoperf_core.trackers import TrialFacts
 from algoperf_core.trackers.mlflow import MlflowTracker
 from algoperf_core.trackers.process import Trackers
 from algoperf_core.trackers.tensorboard import TensorBoardTracker
@@ -17,24 +16,6 @@ from algoperf_core.trackers.wandb import WandbTracker
 POINT = {"learning_rate": 0.1, "nesterov": True, "schedule": [1, 2]}
 RESULT = {"outcome": "target_reached", "time_to_target_s": 4.5, "message": None}
 CRASHED = {"outcome": "crashed", "time_to_target_s": None, "message": "ValueError: x"}
-
-
-@pytest.fixture
-def facts(tmp_path):
-    return TrialFacts(
-        trial_dir=str(tmp_path),
-        benchmark="toy-benchmark",
-        ruleset="external",
-        submission="mine",
-        framework="jax",
-        workload="toy",
-        study=0,
-        trial=2,
-        seed=7,
-        metric="loss",
-        target=0.05,
-        budget_s=20.0,
-    )
 
 
 def feed(tracker, facts, result=RESULT):

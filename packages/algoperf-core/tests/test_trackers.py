@@ -24,23 +24,10 @@ EVALUATION = {"validation/loss": 0.5, "score": 1.0, "global_step": 1}
 SHORT = Limits(log=1.0, finish=1.0, end=1.0)
 
 
-@pytest.fixture
-def facts(plugin, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def _third_party(plugin, tmp_path, monkeypatch):
+    """Trackers of an installed package, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
-    return TrialFacts(
-        trial_dir=str(tmp_path),
-        benchmark="toy-benchmark",
-        ruleset="external",
-        submission="mine",
-        framework="jax",
-        workload="toy",
-        study=0,
-        trial=2,
-        seed=7,
-        metric="loss",
-        target=0.05,
-        budget_s=20.0,
-    )
 
 
 @pytest.fixture
