@@ -386,16 +386,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _one_of_several(options: argparse.Namespace, rank: int) -> int:
+    status = 1
     try:
         status = _run_options(options, rank)
-    except Exception:  # as the interpreter would, but for the hooks of frameworks
-        traceback.print_exc()
-        status = 1
-    if status:
-        # At a normal exit, frameworks would wait for processes that are gone.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    finally:
+        if status:
+            if sys.exc_info()[0] is not None:
+                traceback.print_exc()
+            # At a normal exit, frameworks would wait for processes that are gone.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
     return status
 
 

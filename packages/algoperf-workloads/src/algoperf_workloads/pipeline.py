@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from algoperf_core.errors import WorkloadError
+from algoperf_scoring import AlgoperfError
 from algoperf_workloads.columns import INDEX, Array, Columns, Examples
 from algoperf_workloads.dataset import Batch, DatasetDefinition
 
@@ -31,6 +33,17 @@ WHOLE: Part = (0, 1)
 # As long as makes no difference: at a microsecond per batch, twelve days.
 ENDLESS = 2**40
 _PERMUTATIONS, _TRANSFORMATIONS = 0, 1
+# What code that decodes and transforms fails with.
+_FAILURES = (
+    ArithmeticError,
+    AlgoperfError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class ExampleError(WorkloadError):
@@ -220,48 +233,25 @@ class InputQueue(Iterator[Any]):
 
 
 class _PlacedAhead(Iterator[Any]):
-    """Places one batch ahead, in a thread of its own."""
+    """Fetches and places one batch ahead, in a thread of its own."""
 
     def __init__(self, batches: Iterator[Batch], place: Placement) -> None:
         self._batches = batches
         self._place = place
-        self._wanted = threading.Semaphore(1)
-        self._ready: list[Any] = []
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(1, "placing batches")
+        self._next = self._thread.submit(self._fetch)
 
     def __next__(self) -> Any:
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready)
-            batch, error = self._ready[0]
-            if error is not None:
-                raise error
-            self._ready.clear()
-        self._wanted.release()
+        batch = self._next.result()
+        self._next = self._thread.submit(self._fetch)
         return batch
 
-    def close(self) -> None:
-        self._closed = True
-        self._wanted.release()
-        self._thread.join()
-        _close(self._batches)
+    def _fetch(self) -> Any:
+        return self._place(next(self._batches))
 
-    def _run(self) -> None:
-        while True:
-            self._wanted.acquire()
-            if self._closed:
-                return
-            try:
-                found: tuple[Any, Exception | None] = (self._place(next(self._batches)), None)
-            except Exception as error:  # raised again where the batch is asked for
-                found = (None, error)
-            with self._changed:
-                self._ready.append(found)
-                self._changed.notify()
-            if found[1] is not None:
-                return
+    def close(self) -> None:
+        self._thread.shutdown()
+        _close(self._batches)
 
 
 def training_queue(
@@ -344,7 +334,7 @@ def _prepared(
     columns = examples[rows]
     try:
         return function(columns)
-    except Exception as error:
+    except _FAILURES as error:
         raise ExampleError(
             f"{definition.name}: {_culprit(definition, examples, rows)} could not be prepared: "
             f"{type(error).__name__}: {error}"
@@ -361,7 +351,7 @@ def _culprit(definition: DatasetDefinition, examples: Examples, rows: Array) -> 
                 definition.preprocess(columns)
             else:
                 function(columns, np.random.default_rng(0))
-        except Exception:  # whatever it is: the error proper is reported by the caller
+        except _FAILURES:  # the caller reports the error proper
             return f"example {columns[INDEX][0]}"
     return f"a batch of the examples {examples[rows][INDEX].tolist()}"
 
