@@ -1,8 +1,10 @@
 """What a training step and an evaluation pass cost: every full-size model, both frameworks, side by side.
 
-Run with `pytest packages/algoperf-vision/benchmarks/test_model_speed.py`; `examples_per_s` is in the
-extra information. Batches are small on a CPU, where compiling and measuring all of it takes some twenty
-minutes; choose with `-k`, for example `-k "vit and train"`. Images have the size they are trained with.
+Run with `pytest packages/algoperf-vision/benchmarks/test_model_speed.py`. Extra information:
+`examples_per_s`; `tflop_per_s`, the operations of the model's matrix products and convolutions, whichever
+way runs them; on a GPU of `PEAKS` also `utilisation`, the share of its peak in float32. Batches are small
+on a CPU, where compiling and measuring all of it takes some twenty minutes; choose with `-k`, for example
+`-k "vit and train"`. Images have the size they are trained with.
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from algoperf_vision.mlp import MNIST
 from algoperf_vision.resnet import CIFAR, IMAGENET_RESNET
@@ -34,6 +38,8 @@ MODELS = {
     "cifar": (CIFAR, (32, 32, 3), 32, 1024),
     "mnist": (MNIST, (28, 28, 1), 64, 1024),
 }
+# Dense float32 operations per second without tensor cores, as the models run, by part of the device's name.
+PEAKS = {"H100 PCIe": 51e12, "H100": 67e12, "H200": 67e12, "A100": 19.5e12, "V100": 15.7e12}
 WAYS = ("jax", "pytorch", "pytorch_compiled")
 
 
@@ -98,6 +104,29 @@ def in_pytorch(definition, inputs, compiled):
     return Passes(train, evaluate)
 
 
+def operations(definition, inputs, kind):
+    """Floating-point operations of a pass, a multiplication and an addition as two."""
+    model = definition.build("pytorch")
+    run = partial(model, torch.from_numpy(inputs), **definition.dropout_arguments(None))
+    model.train(kind == "train")
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.set_grad_enabled(kind == "train"),
+        # Fused attention hides its products from the counter.
+        sdpa_kernel(SDPBackend.MATH),
+    ):
+        outputs = run()
+        if kind == "train":
+            outputs.square().mean().backward()
+    return counter.get_total_flops()
+
+
+def peak_flop_per_s():
+    """What the GPU can do at most; None on a CPU and on GPUs that are not known."""
+    name = torch.cuda.get_device_name() if ON_GPU else ""
+    return next((peak for part, peak in PEAKS.items() if part in name), None)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["train", "evaluate"])
 @pytest.mark.parametrize("name", MODELS)
@@ -110,4 +139,9 @@ def test_pass(benchmark, name, kind, way):
         passes = in_pytorch(definition, inputs, compiled=way == "pytorch_compiled")
     benchmark.group = f"{name}, {kind}"
     benchmark.pedantic(getattr(passes, kind), rounds=5, warmup_rounds=2)
-    benchmark.extra_info["examples_per_s"] = round(len(inputs) / benchmark.stats["min"], 1)
+    shortest_s = benchmark.stats["min"]
+    rate = operations(definition, inputs[:1], kind) * len(inputs) / shortest_s
+    benchmark.extra_info["examples_per_s"] = round(len(inputs) / shortest_s, 1)
+    benchmark.extra_info["tflop_per_s"] = round(rate / 1e12, 4)
+    if (peak := peak_flop_per_s()) is not None:
+        benchmark.extra_info["utilisation"] = round(rate / peak, 3)

@@ -98,7 +98,7 @@ def test_held_out_typefaces_are_not_trained_on():
 
 @pytest.mark.parametrize("split", TYPEFACES)
 def test_every_typeface_has_every_character(split):
-    masks = glyph_masks(TYPEFACES[split])
+    masks = glyph_masks(split)
     assert masks.shape == (len(TYPEFACES[split]), 36, 64, 64)
     # Not cut off at the border, not empty, no two alike (a missing character is drawn as a box).
     assert masks[:, :, [0, -1]].max() == masks[..., [0, -1]].max() == 0

@@ -5,4 +5,4 @@ Every algorithm is a subpackage that is a submission folder: `submission_jax.py`
 `algoperf.submissions`, under its name. Importing one imports no framework.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -3,4 +3,4 @@
 `algoperf_vision.digits` holds the workload `digits`. Importing this package imports no framework.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

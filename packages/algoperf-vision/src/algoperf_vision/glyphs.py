@@ -1,12 +1,13 @@
 """Generated images of glyphs: which of 36 letters and digits is it, in a typeface not seen in training.
 
-Drawn with the typefaces that come with matplotlib: 32x32 pixels in colour, turned, sheared, moved, on an
+Characters in typefaces that come with matplotlib: 32x32 pixels in colour, turned, sheared, moved, on an
 uneven ground, with noise. Contrast and noise set how hard it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from algoperf_vision.image_sampling import (
     bilinear_views,
     draw_splits,
     grain,
-    package_folder,
     uniform,
     unit_vectors,
 )
@@ -39,8 +39,9 @@ TYPEFACES = {
     "validation": ("DejaVuSans-Oblique", "DejaVuSerif-Italic", "cmb10"),
     "test": ("DejaVuSansMono-BoldOblique", "STIXGeneralBolIta", "cmti10"),
 }
-_MASK_SIDE = 64
-_FONT_SIZE = 48
+MASKS = Path(__file__).with_name("glyph_masks.npz")
+"""The characters as `procedures/draw_glyph_masks.py` drew them."""
+MASK_SIDE = 64
 
 
 @dataclass(frozen=True)
@@ -81,38 +82,21 @@ def make_glyphs(
         For `train`, `validation` and `test`, which share no typeface: `images` `(examples, 32, 32, 3)`,
         uint8, and `labels` `(examples,)`, int32, positions in `CHARACTERS`.
     """
-    masks = {split: glyph_masks(typefaces) for split, typefaces in TYPEFACES.items()}
+    masks = {split: glyph_masks(split) for split in TYPEFACES}
     return draw_splits(
         sizes, seed, lambda split, count, state: _draw(masks[split], count, style, state)
     )
 
 
-def glyph_masks(typefaces: tuple[str, ...]) -> Array:
-    """Coverage of every character in every typeface.
+def glyph_masks(split: str) -> Array:
+    """Coverage of every character in every typeface of a split.
 
     Returns:
         `(typefaces, characters, 64, 64)`, uint8, centred.
     """
-    from PIL import ImageFont
-
-    folder = package_folder("matplotlib", "matplotlib") / "mpl-data" / "fonts" / "ttf"
-    fonts = [
-        ImageFont.truetype(
-            str(folder / f"{name}.ttf"), _FONT_SIZE, layout_engine=ImageFont.Layout.BASIC
-        )
-        for name in typefaces
-    ]
-    return np.array([[_mask(font, character) for character in CHARACTERS] for font in fonts])
-
-
-def _mask(font: Any, character: str) -> Array:
-    from PIL import Image, ImageDraw
-
-    image = Image.new("L", (_MASK_SIDE, _MASK_SIDE))
-    left, top, right, bottom = font.getbbox(character)
-    corner = ((_MASK_SIDE - left - right) // 2, (_MASK_SIDE - top - bottom) // 2)
-    ImageDraw.Draw(image).text(corner, character, fill=255, font=font)
-    return np.asarray(image)
+    with np.load(MASKS, allow_pickle=False) as masks:
+        drawn: Array = masks[split]
+    return drawn
 
 
 def _draw(
@@ -120,7 +104,7 @@ def _draw(
 ) -> dict[str, Array]:
     labels = state.randint(0, len(CHARACTERS), count)
     which = state.randint(0, len(masks), count) * len(CHARACTERS) + labels
-    pictures = masks.reshape(-1, _MASK_SIDE, _MASK_SIDE, 1)
+    pictures = masks.reshape(-1, MASK_SIDE, MASK_SIDE, 1)
     coverage = bilinear_views(pictures, which, _placements(count, style, state), SIDE)
     coverage *= np.float32(1 / 255)
     low, high = style.contrast
@@ -135,12 +119,12 @@ def _placements(count: int, style: GlyphStyle, state: np.random.RandomState) -> 
     """Matrices from the view to the mask."""
     cosine, sine = unit_vectors(uniform(state, -style.half_turn, style.half_turn, (count,)))
     shear = uniform(state, -style.shear, style.shear, (count,))
-    scale = np.float32(_MASK_SIDE / SIDE) / uniform(state, *style.zoom, (count,))
+    scale = np.float32(MASK_SIDE / SIDE) / uniform(state, *style.zoom, (count,))
     turn = np.stack((cosine, -sine + shear, sine, cosine), 1).reshape(count, 2, 2)
     matrices = np.empty((count, 2, 3), np.float32)
     matrices[:, :, :2] = turn * scale[:, np.newaxis, np.newaxis]
     shift = uniform(state, -style.shift, style.shift, (count, 2))
-    matrices[:, :, 2] = np.float32((_MASK_SIDE - 1) / 2) + shift * scale[:, np.newaxis]
+    matrices[:, :, 2] = np.float32((MASK_SIDE - 1) / 2) + shift * scale[:, np.newaxis]
     return matrices
 
 
