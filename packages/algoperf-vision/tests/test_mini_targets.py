@@ -75,5 +75,4 @@ def test_a_bad_learning_rate_does_not_come_near_the_target(name):
         if curve.run.algorithm != "nesterov" and curve.hyperparameters["learning_rate"] < 1.5e-4
     ]
     assert len(slow) == 4
-    start = min(curve.validation[0] for curve in curves.values())
-    assert all(best - start < 0.6 * (goal.validation_target - start) for best in slow)
+    assert all(best < 0.7 * goal.validation_target for best in slow)
