@@ -1,6 +1,7 @@
 """AlgoPerf's vision workloads.
 
-`algoperf_vision.digits` holds the workload `digits`. Importing this package imports no framework.
+Each workload is a value in a module of its family: `algoperf_vision.digits`, `imagenet`, `imagenet_mini`,
+`fastmri`, `fastmri_mini`, `cifar`, `mnist`. Importing this package imports no framework.
 """
 
 __version__ = "0.3.0"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from algoperf_vision import unet
 from algoperf_vision.fastmri import FASTMRI
 from algoperf_vision.fastmri_data import slice_arrays, slice_batch, slice_columns
@@ -20,28 +22,24 @@ SIZES = SplitSizes(train=2_000, validation=128, test=128)
 STYLE = PhantomStyle(size=64)
 
 
-def phantom_dataset(
-    sizes: SplitSizes = SIZES, style: PhantomStyle = STYLE, name: str = "phantoms"
-) -> DatasetDefinition:
+def phantom_dataset(sizes: SplitSizes = SIZES, style: PhantomStyle = STYLE) -> DatasetDefinition:
     """Phantoms, reconstructed from a quarter of their k-space when they are first needed.
 
     Args:
         sizes: Slices of each split.
         style: What they look like.
-        name: Folder of the prepared data.
     """
-    arrays = slice_arrays(style.size)
     slices = sizes.train + sizes.validation + sizes.test
     return DatasetDefinition(
-        name=name,
+        name="phantoms",
         num_train_examples=sizes.train,
         num_eval_train_examples=min(64, sizes.train),
         num_validation_examples=sizes.validation,
         num_test_examples=sizes.test,
         make=partial(_make, sizes=sizes, style=style),
         preprocess=slice_batch,
-        arrays=arrays,
-        prepared_bytes=2 * 4 * style.size**2 * slices,
+        arrays=slice_arrays(style.size),
+        prepared_bytes=2 * np.dtype(np.float32).itemsize * style.size**2 * slices,
         source="Random ellipses after Shepp and Logan (1974); nothing to download.",
         licence="none needed: they are computed",
     )

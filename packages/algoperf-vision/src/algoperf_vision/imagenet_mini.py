@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import prod
 from pathlib import Path
-
-import numpy as np
 
 from algoperf_core.spec import LossType
 from algoperf_vision import resnet, vit
 from algoperf_vision.glyphs import CHARACTERS, make_glyphs
 from algoperf_vision.image_augmentations import normalise
 from algoperf_vision.image_sampling import Array, SplitSizes
+from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
 from algoperf_vision.photo_patches import PHOTOGRAPHS, make_photo_patches
 from algoperf_workloads import WorkloadDefinition
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
-from algoperf_workloads.store_writing import Splits
+from algoperf_workloads.dataset import Batch, DatasetDefinition
 
 SIZES = SplitSizes(train=40_000, validation=2_000, test=2_000)
 _SHAPE = (32, 32, 3)
@@ -54,26 +51,23 @@ def generated_dataset(
         licence: Terms of that.
         sizes: Examples of each split.
     """
-    images = sizes.train + sizes.validation + sizes.test
-    return DatasetDefinition(
+    return labelled_dataset(
         name=name,
-        num_train_examples=sizes.train,
+        shape=_SHAPE,
+        sizes=LabelledSizes(sizes.train, sizes.validation, sizes.test),
         num_eval_train_examples=min(1_000, sizes.train),
-        num_validation_examples=sizes.validation,
-        num_test_examples=sizes.test,
         make=partial(_make, make=make, sizes=sizes),
         preprocess=preprocess,
-        arrays={"inputs": ArraySpec(_SHAPE), "targets": ArraySpec((), "int32")},
-        content_hash=content_hash,
-        prepared_bytes=(prod(_SHAPE) + np.dtype(np.int32).itemsize) * images,
         source=source,
         licence=licence,
+        on_the_fly=True,
+        content_hash=content_hash,
     )
 
 
 def _make(
     raw_dir: Path, *, make: Callable[[SplitSizes], dict[str, dict[str, Array]]], sizes: SplitSizes
-) -> Splits:
+) -> dict[str, dict[str, Array]]:
     del raw_dir
     return make(sizes)
 

@@ -62,19 +62,23 @@ def labelled_dataset(
     train: Callable[[Chosen, np.random.Generator], Batch] | None = None,
     source: str,
     licence: str,
+    on_the_fly: bool = False,
+    content_hash: str | None = None,
 ) -> DatasetDefinition:
     """A dataset of small images, float32 in batches, with one label each.
 
     Args:
         name: Folder of the prepared data.
         shape: Height, width and channels of an image.
-        sizes: What the originals must have.
+        sizes: Examples of each split.
         num_eval_train_examples: How many training images an evaluation looks at.
-        make: Reads the originals.
+        make: Reads the originals, or makes the images.
         preprocess: From stored images to a batch.
         train: The same with random transformations; None for `preprocess`.
         source: Where the originals come from.
         licence: Their terms.
+        on_the_fly: Whether a trial makes the data where they are missing.
+        content_hash: Hash that the prepared data must have; None accepts any.
     """
     images = sizes.num_train + sizes.num_validation + sizes.num_test
     return DatasetDefinition(
@@ -87,7 +91,8 @@ def labelled_dataset(
         preprocess=preprocess,
         train=train,
         arrays={"inputs": ArraySpec(shape), "targets": ArraySpec((), "int32")},
-        on_the_fly=False,
+        content_hash=content_hash,
+        on_the_fly=on_the_fly,
         prepared_bytes=(prod(shape) + np.dtype(np.int32).itemsize) * images,
         source=source,
         licence=licence,
