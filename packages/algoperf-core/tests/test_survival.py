@@ -473,6 +473,17 @@ def test_row_without_space_ends_the_trial_as_interrupted_with_nothing_half_writt
     assert_consistent(trial_dir)
 
 
+def test_outcome_without_space_loses_no_training(prepare, tmp_path, parameters, monkeypatch):
+    trial_dir = prepare("pytorch", tmp_path / "runs")
+    with monkeypatch.context() as patch:
+        patch.setattr("algoperf_core.trial.write_json", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            run_trial(trial_dir)
+    assert 0 < latest(trial_dir) < STEPS
+    assert run_trial(trial_dir).outcome is Outcome.TRAINING_COMPLETE
+    assert_consistent(trial_dir)
+
+
 @pytest.mark.parametrize("failing", ["fsync", "write"])
 def test_append_is_all_or_nothing(tmp_path, monkeypatch, failing):
     path = tmp_path / "rows.csv"

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from algoperf_core.backends import Backend, load_backend
 from algoperf_core.checkpoints import Checkpoint, CheckpointFolder
@@ -115,8 +115,6 @@ class OutcomeRecord:
 
     def _write_outcome(self, result: TrialResult) -> TrialResult:
         ledger = self._run.ledger
-        if result.outcome not in REPEATABLE:
-            self._checkpoints.clear()
         ledger.charge()
         complete = replace(
             result,
@@ -127,6 +125,9 @@ class OutcomeRecord:
             profiled=self._profiled,
         )
         write_json(self._path, complete.to_dict())
+        # Only now: without room for the outcome, the trial goes on from its last checkpoint.
+        if complete.outcome not in REPEATABLE:
+            self._checkpoints.clear()
         return complete
 
     def __enter__(self) -> OutcomeRecord:
@@ -385,19 +386,18 @@ def main(arguments: list[str] | None = None) -> int:
     return _one_of_several(options, rank) if several else _run_options(options, rank)
 
 
-def _one_of_several(options: argparse.Namespace, rank: int) -> int:
+def _one_of_several(options: argparse.Namespace, rank: int) -> NoReturn:
     status = 1
     try:
         status = _run_options(options, rank)
     finally:
-        if status:
-            if sys.exc_info()[0] is not None:
-                traceback.print_exc()
-            # At a normal exit, frameworks would wait for processes that are gone.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    return status
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        # At a normal exit, frameworks would wait for processes that are gone, and threads of Gloo that are
+        # still at work would abort the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _run_options(options: argparse.Namespace, rank: int) -> int:
