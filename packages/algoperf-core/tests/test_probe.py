@@ -388,10 +388,16 @@ def test_estimate_command_prints_totals_and_json(campaign, capsys):
     assert data["trials"][0]["submission_s"] < 20.0
 
 
-def test_estimate_of_a_benchmark_without_its_workloads_lists_them_all(plugin, capsys):
-    assert main(["estimate", "algoperf-v0.6", "toy_optimizer"]) == 1
+def test_estimate_of_a_benchmark_without_its_workloads_lists_them_all(plugin, tmp_path, capsys):
+    toy = load_benchmark("toy-benchmark")
+    absent = {
+        name: replace(toy.workloads["toy"], name=name) for name in ("nowhere_one", "nowhere_two")
+    }
+    path = tmp_path / "absent.toml"
+    path.write_text(replace(toy, workloads=absent).to_toml())
+    assert main(["estimate", str(path), "toy_optimizer"]) == 1
     printed = capsys.readouterr().out
-    assert printed.count("unavailable: unknown workload") == 8
+    assert printed.count("unavailable: unknown workload") == 2
     assert "nothing could be measured" in printed
 
 

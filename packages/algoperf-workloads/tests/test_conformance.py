@@ -7,6 +7,8 @@ import pytest
 
 from algoperf_core.spec import ParameterType
 from algoperf_toy.definition import DATASET, GOAL, TOY
+from algoperf_toy.heard import GOAL as HEARD_GOAL
+from algoperf_toy.heard import HEARD
 from algoperf_workloads import ArraySpec, Implementation, testing
 from algoperf_workloads.parameter_types import ParameterRule
 from algoperf_workloads.testing import (
@@ -37,6 +39,31 @@ def test_machine_without_a_compiler_checks_the_traced_graphs(monkeypatch, compil
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_toy_workload_conforms(check, subject):
     check(subject)
+
+
+@pytest.fixture(scope="module")
+def pairs(data_dir):
+    return Subject(HEARD, HEARD_GOAL, data_dir, compile_backend="aot_eager")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_workload_of_values_with_paddings_conforms(check, pairs):
+    check(pairs)
+
+
+def test_worker_processes_send_values_with_paddings(data_dir):
+    definition = replace(HEARD, dataset=replace(HEARD.dataset, workers=1))
+    testing.check_batches_of_workers_and_ranks(Subject(definition, HEARD_GOAL, data_dir))
+
+
+def unpadded(columns):
+    return {**HEARD.dataset.preprocess(columns), "targets": (columns["labels"],)}
+
+
+def test_a_missing_part_of_a_pair_is_named(data_dir):
+    definition = replace(HEARD, dataset=replace(HEARD.dataset, train=None, preprocess=unpadded))
+    with pytest.raises(AssertionError, match=r"hold .*'targets\[0\]'\], declared .*'targets\[1\]'"):
+        testing.check_training_batches(Subject(definition, HEARD_GOAL, data_dir))
 
 
 def with_torch(name):

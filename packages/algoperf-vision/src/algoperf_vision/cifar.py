@@ -18,8 +18,9 @@ from algoperf_vision.image_augmentations import (
 )
 from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
 from algoperf_workloads import WorkloadDefinition
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import Batch, DatasetDefinition
+from algoperf_workloads.dataset import DatasetDefinition
 
 _MEAN = tuple(255 * value for value in CIFAR_MEAN)
 _DEVIATION = tuple(255 * value for value in CIFAR_STANDARD_DEVIATION)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Array, Columns
-from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
+from algoperf_workloads.dataset import ArraySpec, DatasetDefinition
 from algoperf_workloads.store_writing import Splits
 
 NUM_CLASSES = 10

@@ -18,8 +18,9 @@ from algoperf_vision.image_sampling import Array, SplitSizes
 from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
 from algoperf_vision.photo_patches import PHOTOGRAPHS, make_photo_patches
 from algoperf_workloads import WorkloadDefinition
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import Batch, DatasetDefinition
+from algoperf_workloads.dataset import DatasetDefinition
 
 SIZES = SplitSizes(train=40_000, validation=2_000, test=2_000)
 _SHAPE = (32, 32, 3)

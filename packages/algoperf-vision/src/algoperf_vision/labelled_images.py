@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algoperf_vision.raw_data import require_count
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Columns as Chosen
-from algoperf_workloads.dataset import ArraySpec, Batch, DatasetDefinition
+from algoperf_workloads.dataset import ArraySpec, DatasetDefinition
 
 Columns = dict[str, npt.NDArray[Any]]
 

@@ -10,8 +10,9 @@ from algoperf_vision.image_augmentations import normalise
 from algoperf_vision.labelled_images import LabelledSizes, labelled_dataset
 from algoperf_vision.mnist_raw import MNIST_SIZES, SHAPE, read_mnist
 from algoperf_workloads import WorkloadDefinition
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Columns
-from algoperf_workloads.dataset import Batch, DatasetDefinition
+from algoperf_workloads.dataset import DatasetDefinition
 
 _MEAN, _DEVIATION = 0.1307, 0.3081
 

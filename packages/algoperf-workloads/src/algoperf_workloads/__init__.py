@@ -12,7 +12,7 @@ from algoperf_workloads.metrics import CLASSIFICATION, MEAN_LOSS, Metrics
 from algoperf_workloads.parameter_types import ParameterRule
 from algoperf_workloads.store_writing import Stream
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "CLASSIFICATION",
     "MEAN_LOSS",

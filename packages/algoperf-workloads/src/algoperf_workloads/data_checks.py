@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from algoperf_core.spec import ForwardPassMode, LossType
-from algoperf_workloads.columns import Examples
-from algoperf_workloads.dataset import Batch
+from algoperf_workloads.batches import Batch, map_arrays, named_arrays
+from algoperf_workloads.columns import Array, Examples
 from algoperf_workloads.pipeline import InputQueue, TrainingBatches, evaluation_batches, pad_batch
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def check_batches_of_workers_and_ranks(subject: Subject) -> None:
     dataset = subject.definition.dataset
     source = _training_batches(subject)
     numbers = (0, 1, source.batches_per_epoch)
-    expected = [source[number] for number in numbers]
-    assert _same(expected, [_training_batches(subject)[number] for number in numbers]), (
+    expected = tuple(source[number] for number in numbers)
+    assert same_arrays(expected, tuple(_training_batches(subject)[number] for number in numbers)), (
         "one seed gives different batches"
     )
     try:
@@ -38,19 +38,21 @@ def check_batches_of_workers_and_ranks(subject: Subject) -> None:
         raise AssertionError(
             f"the data's functions cannot be sent to worker processes: {error}; define them in a module"
         ) from error
-    assert _same(expected, [copy[number] for number in numbers]), "a copy gives different batches"
+    assert same_arrays(expected, tuple(copy[number] for number in numbers)), (
+        "a copy gives different batches"
+    )
     shares = [_training_batches(subject, (rank, 2)) for rank in range(2)]
     for number, batch in zip(numbers, expected, strict=True):
         parts = [share[number] for share in shares]
-        joined = {key: np.concatenate([part[key] for part in parts]) for key in batch}
-        assert _same([batch], [joined]), f"batch {number} differs where two ranks share its rows"
+        joined = map_arrays(lambda *arrays: np.concatenate(arrays), *parts)
+        assert same_arrays(batch, joined), f"batch {number} differs where two ranks share its rows"
     if dataset.workers:
         queue = InputQueue(source, lambda batch: batch, workers=dataset.workers)
         try:
-            found = [next(queue) for _ in range(2)]
+            found = tuple(next(queue) for _ in range(2))
         finally:
             queue.close()
-        assert _same(expected[:2], found), "worker processes give different batches"
+        assert same_arrays(expected[:2], found), "worker processes give different batches"
 
 
 def check_padding_changes_nothing(subject: Subject) -> None:
@@ -76,11 +78,12 @@ def check_padding_changes_nothing(subject: Subject) -> None:
 
 def check_dense_labels(subject: Subject) -> None:
     """Softmax cross-entropy takes classes and distributions over them alike."""
+    if subject.definition.loss_type is not LossType.SOFTMAX_CROSS_ENTROPY:
+        return
     targets = subject.batch["targets"]
     params, state = subject.variables
     logits, _ = subject.jax.model_fn(params, subject.jax_batch, state, EVAL, None, False)
-    is_classes = np.issubdtype(targets.dtype, np.integer) and targets.ndim == logits.ndim - 1
-    if subject.definition.loss_type is not LossType.SOFTMAX_CROSS_ENTROPY or not is_classes:
+    if not np.issubdtype(targets.dtype, np.integer) or targets.ndim != logits.ndim - 1:
         return
     import torch
 
@@ -149,14 +152,14 @@ def check_dropout_is_random(subject: Subject) -> None:
         torch.manual_seed(seed)
         return subject.torch.model_fn(
             model, subject.torch_batch, None, mode, None, False, dropout_rate=0.5
-        )[0].detach()
+        )[0]
 
     for framework, forward in (("jax", jax_pass), ("pytorch", torch_pass)):
-        drawn = [_numpy(forward(TRAIN, seed)) for seed in (1, 1, 2)]
-        assert np.array_equal(drawn[0], drawn[1]), f"{framework}: one key, different dropout"
-        assert not np.array_equal(drawn[0], drawn[2]), f"{framework}: two keys, the same dropout"
-        evaluated = [_numpy(forward(EVAL, seed)) for seed in (1, 2)]
-        assert np.array_equal(*evaluated), f"{framework}: EVAL passes depend on the key"
+        drawn = [forward(TRAIN, seed) for seed in (1, 1, 2)]
+        assert same_arrays(drawn[0], drawn[1]), f"{framework}: one key, different dropout"
+        assert not same_arrays(drawn[0], drawn[2]), f"{framework}: two keys, the same dropout"
+        evaluated = [forward(EVAL, seed) for seed in (1, 2)]
+        assert same_arrays(*evaluated), f"{framework}: EVAL passes depend on the key"
 
 
 def check_passes_do_not_wait(subject: Subject) -> None:
@@ -219,12 +222,14 @@ def _validation_batch(subject: Subject, rows: int) -> Batch:
     return next(evaluation_batches(dataset, examples, batch_size=rows))
 
 
-def _same(first: list[Batch], second: list[Batch]) -> bool:
-    return all(
-        one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
-        for one, other in zip(first, second, strict=True)
+def same_arrays(first: Any, second: Any) -> bool:
+    """Whether two batches, or two values of one, hold the same names and numbers."""
+    ours, theirs = (named_arrays(tree) for tree in (first, second))
+    return ours.keys() == theirs.keys() and all(
+        np.array_equal(to_numpy(array), to_numpy(theirs[name])) for name, array in ours.items()
     )
 
 
-def _numpy(array: Any) -> Any:
-    return np.array(array.cpu().numpy() if hasattr(array, "cpu") else array)
+def to_numpy(array: Any) -> Array:
+    """A copy on the host of an array of either framework."""
+    return np.array(array.detach().cpu().numpy() if hasattr(array, "detach") else array)

@@ -14,6 +14,7 @@ import numpy as np
 
 from algoperf_core.data_commands import DataDescription
 from algoperf_core.errors import WorkloadError
+from algoperf_workloads.batches import Batch
 from algoperf_workloads.columns import Array, Columns, Examples, evenly_spaced
 from algoperf_workloads.store import (
     MANIFEST,
@@ -25,8 +26,6 @@ from algoperf_workloads.store import (
     verify_dataset,
 )
 from algoperf_workloads.store_writing import Splits, work_folder, write_dataset
-
-Batch = dict[str, Array]
 
 
 class DatasetNotPreparedError(WorkloadError):
@@ -65,7 +64,7 @@ class DatasetDefinition:
             columns, a part at a time, or a `Stream`; `raw_dir` is where downloaded originals lie.
         preprocess: `(columns) -> batch` with `inputs` and `targets`, without randomness; what evaluations
             see.
-        arrays: What a batch holds, by key.
+        arrays: What a batch holds, by key: an array, or a tuple of arrays such as audio and its paddings.
         train: `(columns, generator) -> batch`, what training sees, with random transformations; None for
             `preprocess`.
         block_size: `train` is called on blocks of this many rows of a global batch, each with a generator of
@@ -88,7 +87,7 @@ class DatasetDefinition:
     num_test_examples: int | None
     make: Callable[[Path], Splits]
     preprocess: Callable[[Columns], Batch]
-    arrays: Mapping[str, ArraySpec]
+    arrays: Mapping[str, ArraySpec | tuple[ArraySpec, ...]]
     train: Callable[[Columns, np.random.Generator], Batch] | None = None
     block_size: int | None = None
     content_hash: str | None = None

@@ -12,8 +12,8 @@ from jax.experimental import multihost_utils
 from algoperf_core import spec
 from algoperf_core.sharding import batch_sharded, replicate, replicated, shard_rows
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.batches import Batch, map_arrays
 from algoperf_workloads.columns import Array
-from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import jax_parameter_shapes, jax_parameter_types
@@ -120,7 +120,7 @@ class JaxWorkload(DefinedWorkload):
     def _initialise(self) -> Any:
         arrays = self.definition.dataset.arrays
         model = self.definition.model
-        inputs = [arrays[key].zeros(1) for key in model.inputs]
+        inputs = [map_arrays(lambda array: array.zeros(1), arrays[key]) for key in model.inputs]
         dropout = model.dropout_arguments(None)
 
         def initialise(rng: Any) -> Any:

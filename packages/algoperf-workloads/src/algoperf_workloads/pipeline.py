@@ -21,8 +21,9 @@ import numpy as np
 
 from algoperf_core.errors import WorkloadError
 from algoperf_scoring import AlgoperfError
+from algoperf_workloads.batches import Batch, batch_rows, map_arrays
 from algoperf_workloads.columns import INDEX, Array, Columns, Examples
-from algoperf_workloads.dataset import Batch, DatasetDefinition
+from algoperf_workloads.dataset import DatasetDefinition
 
 Seed = tuple[int, ...]
 Placement = Callable[[Batch], Any]
@@ -176,7 +177,8 @@ class EvaluationBatches:
         batch = pad_batch(batch, self._rows.stop - self._rows.start)
         if first < last:
             return batch
-        return {name: np.zeros_like(array) for name, array in batch.items()}
+        zeros: Batch = map_arrays(np.zeros_like, batch)
+        return zeros
 
 
 class InputQueue(Iterator[Any]):
@@ -310,9 +312,10 @@ def pad_batch(batch: Batch, size: int) -> Batch:
 
     `weights` that the batch has already, such as those of tokens, are padded like the rest.
     """
-    examples = len(next(iter(batch.values())))
+    examples = batch_rows(batch)
     weighted = {"weights": np.ones(examples, np.float32), **batch}
-    return {name: _pad(array, size - examples) for name, array in weighted.items()}
+    padded: Batch = map_arrays(lambda array: _pad(array, size - examples), weighted)
+    return padded
 
 
 def seed_words(rng: Any) -> Seed:
@@ -357,12 +360,11 @@ def _culprit(definition: DatasetDefinition, examples: Examples, rows: Array) -> 
 
 
 def _cut(blocks: Sequence[Batch], rows: slice) -> Batch:
-    if len(blocks) == 1:
-        size = len(next(iter(blocks[0].values())))
-        if (rows.start, rows.stop) == (0, size):
-            return blocks[0]
-        return {name: array[rows] for name, array in blocks[0].items()}
-    return {name: np.concatenate([block[name] for block in blocks])[rows] for name in blocks[0]}
+    joined = blocks[0]
+    if len(blocks) > 1:
+        joined = map_arrays(lambda *arrays: np.concatenate(arrays), *blocks)
+    cut: Batch = map_arrays(lambda array: array[rows], joined)
+    return cut
 
 
 def _rows_of(part: Part, batch_size: int) -> slice:

@@ -25,6 +25,7 @@ import numpy as np
 
 from algoperf_core.spec import ForwardPassMode, LossType, ParameterType, ShapeTuple
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.batches import Batch, map_arrays, named_arrays
 from algoperf_workloads.data_checks import (
     check_batches_of_workers_and_ranks,
     check_compiles_once,
@@ -32,8 +33,9 @@ from algoperf_workloads.data_checks import (
     check_dropout_is_random,
     check_padding_changes_nothing,
     check_passes_do_not_wait,
+    same_arrays,
+    to_numpy,
 )
-from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.parity import load_flax_variables, torch_arrays
 from algoperf_workloads.store import Array
@@ -109,7 +111,7 @@ class Subject:
     @cached_property
     def batch(self) -> Batch:
         """A training batch in NumPy."""
-        return {name: np.asarray(value) for name, value in self.jax_batch.items()}
+        return _numpy_batch(self.jax_batch)
 
     @cached_property
     def jax_batch(self) -> Any:
@@ -127,15 +129,20 @@ class Subject:
         return {"dropout_rate": 0.0}
 
     def agree(self, what: str, first: Any, second: Any, least_scale: float = 1e-3) -> None:
-        """Asserts that two arrays agree up to rounding.
+        """Asserts that two arrays, or two tuples of arrays, agree up to rounding.
 
         Args:
             what: What is compared, for the message.
-            first: An array of either framework.
-            second: An array of the same shape.
+            first: An array of either framework, or a tuple of such.
+            second: An array of the same shape, or a tuple of as many.
             least_scale: Arrays with smaller values are compared as if they were of this scale.
         """
-        first, second = _numpy(first), _numpy(second)
+        ours, theirs = named_arrays(first, what), named_arrays(second, what)
+        assert ours.keys() == theirs.keys(), f"{what}: {len(ours)} and {len(theirs)} arrays"
+        for name, array in ours.items():
+            self._agree(name, to_numpy(array), to_numpy(theirs[name]), least_scale)
+
+    def _agree(self, what: str, first: Array, second: Array, least_scale: float) -> None:
         assert first.shape == second.shape, f"{what}: shapes {first.shape} and {second.shape}"
         scale = float(np.abs(second).max(initial=0.0))
         difference = float(np.abs(first - second).max(initial=0.0))
@@ -259,7 +266,7 @@ def check_initialisation_is_deterministic(subject: Subject) -> None:
 
     def torch_parameters(seed: int) -> list[Array]:
         model, _ = subject.torch.init_model_fn(np.array([seed, 0], np.int32))
-        return [_numpy(parameter) for parameter in model.parameters()]
+        return [to_numpy(parameter) for parameter in model.parameters()]
 
     for draw in (jax_parameters, torch_parameters):
         assert _identical(draw(3), draw(3)), f"{draw.__name__}: one key, different parameters"
@@ -268,12 +275,12 @@ def check_initialisation_is_deterministic(subject: Subject) -> None:
 
 def check_training_batches(subject: Subject) -> None:
     """Batches have the declared arrays, are the same in both frameworks, and their position restores."""
-    arrays = subject.definition.dataset.arrays
-    assert subject.batch.keys() == arrays.keys(), (
-        f"batches hold {sorted(subject.batch)}, declared are {sorted(arrays)}"
+    arrays, batch = named_arrays(subject.definition.dataset.arrays), named_arrays(subject.batch)
+    assert batch.keys() == arrays.keys(), (
+        f"batches hold {sorted(batch)}, declared are {sorted(arrays)}"
     )
     for key, expected in arrays.items():
-        found = subject.batch[key]
+        found = batch[key]
         assert found.shape == (subject.batch_size, *expected.shape), (
             f"{key} has shape {found.shape}"
         )
@@ -286,11 +293,11 @@ def check_training_batches(subject: Subject) -> None:
     ]
     assert next(queues[0]).keys() == next(queues[1]).keys()
     position = json.loads(json.dumps(queues[0].get_state()))
-    batches = [[_numpy_batch(next(queue)) for _ in range(3)] for queue in queues]
-    assert _same_batches(*batches), "the frameworks train on different batches"
+    batches = [tuple(_numpy_batch(next(queue)) for _ in range(3)) for queue in queues]
+    assert same_arrays(*batches), "the frameworks train on different batches"
     queues[0].set_state(position)
-    again = [_numpy_batch(next(queues[0])) for _ in range(3)]
-    assert _same_batches(again, batches[0]), "the position was not restored"
+    again = tuple(_numpy_batch(next(queues[0])) for _ in range(3))
+    assert same_arrays(again, batches[0]), "the position was not restored"
 
 
 def check_evaluation_batches(subject: Subject) -> None:
@@ -300,7 +307,7 @@ def check_evaluation_batches(subject: Subject) -> None:
         for batch_size in (sizes[split] // 3 + 1, sizes[split]):
             for workload in (subject.jax, subject.torch):
                 queue = workload._build_input_queue(0, split, subject.data_dir, batch_size)
-                weights = np.concatenate([_numpy(batch["weights"]) for batch in queue])
+                weights = np.concatenate([to_numpy(batch["weights"]) for batch in queue])
                 assert set(np.unique(weights)) <= {0.0, 1.0}
                 assert weights.sum() == sizes[split], (
                     f"{split}: {weights.sum()} of {sizes[split]} examples"
@@ -339,7 +346,10 @@ def check_loss_agrees(subject: Subject) -> None:
             ours = subject.jax.loss_fn(subject.jax_batch["targets"], logits, weights, smoothing)
             theirs = subject.torch.loss_fn(
                 subject.torch_batch["targets"],
-                torch.from_numpy(np.array(logits)).to(subject.torch.device),
+                map_arrays(
+                    lambda array: torch.from_numpy(np.array(array)).to(subject.torch.device),
+                    logits,
+                ),
                 None if weights is None else torch.from_numpy(weights).to(subject.torch.device),
                 smoothing,
             )
@@ -371,10 +381,10 @@ def check_batch_norm_switch(subject: Subject) -> None:
         "jax: update_batch_norm=False changed the state"
     )
     model = subject.torch_model()
-    before = [_numpy(buffer) for buffer in model.buffers()]
+    before = [to_numpy(buffer) for buffer in model.buffers()]
     subject.torch.model_fn(model, subject.torch_batch, None, TRAIN, TORCH_RNG, False)
     subject.torch.model_fn(model, subject.torch_batch, None, EVAL, TORCH_RNG, False)
-    after = [_numpy(buffer) for buffer in model.buffers()]
+    after = [to_numpy(buffer) for buffer in model.buffers()]
     assert _identical(before, after), "pytorch: update_batch_norm=False changed the buffers"
     for workload, parameters, batch, rng in (
         (subject.jax, params, subject.jax_batch, _jax_key()),
@@ -399,15 +409,11 @@ def check_dropout_rate(subject: Subject) -> None:
     ):
         for mode in (TRAIN, EVAL):
             logits = [
-                _numpy(
-                    workload.model_fn(
-                        parameters, batch, state, mode, rng, False, dropout_rate=rate
-                    )[0]
-                )
+                workload.model_fn(parameters, batch, state, mode, rng, False, dropout_rate=rate)[0]
                 for rate in (0.0, 0.5)
             ]
             expected = has_dropout and mode is TRAIN
-            assert np.array_equal(logits[0], logits[1]) != expected, (
+            assert same_arrays(*logits) != expected, (
                 f"{workload.framework}, {mode.name}: dropout_rate {'is ignored' if expected else 'matters'}"
             )
 
@@ -553,12 +559,9 @@ def _jax_key() -> Any:
     return jax.random.key(5)
 
 
-def _numpy(array: Any) -> Array:
-    return np.array(array.detach().cpu().numpy() if hasattr(array, "detach") else array)
-
-
 def _numpy_batch(batch: Mapping[str, Any]) -> Batch:
-    return {name: _numpy(value) for name, value in batch.items()}
+    on_host: Batch = map_arrays(to_numpy, batch)
+    return on_host
 
 
 def _arrays(tree: Any) -> list[Array]:
@@ -569,13 +572,6 @@ def _arrays(tree: Any) -> list[Array]:
 
 def _identical(first: Sequence[Array], second: Sequence[Array]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def _same_batches(first: Sequence[Batch], second: Sequence[Batch]) -> bool:
-    return all(
-        a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
-        for a, b in zip(first, second, strict=True)
-    )
 
 
 def _by_path(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -16,8 +16,8 @@ import torch
 
 from algoperf_core import spec
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.batches import Batch, map_arrays
 from algoperf_workloads.columns import Array
-from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.metrics import add_compensated, zero_totals
 from algoperf_workloads.parameter_types import torch_parameter_types
@@ -132,18 +132,16 @@ class TorchWorkload(DefinedWorkload):
         return process_rank(), process_count()
 
     def _place(self, batch: Batch) -> dict[str, Any]:
+        placed: dict[str, Any] = map_arrays(self._place_array, batch)
+        return placed
+
+    def _place_array(self, array: Array) -> torch.Tensor:
         # Views of the memory-mapped data cannot be written to, which PyTorch has no notion of.
-        tensors = {
-            name: torch.from_numpy(np.require(array, requirements="W"))
-            for name, array in batch.items()
-        }
+        tensor = torch.from_numpy(np.require(array, requirements="W"))
         if self.device.type == "cpu":
-            return tensors
+            return tensor
         # Only pinned memory is copied without making the host wait.
-        return {
-            name: tensor.pin_memory().to(self.device, non_blocking=True)
-            for name, tensor in tensors.items()
-        }
+        return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def _zero_totals(self) -> Any:
         return torch.from_numpy(zero_totals(self.definition.metrics.sum_names)).to(self.device)

@@ -9,8 +9,8 @@ from typing import Any
 
 from algoperf_core import spec
 from algoperf_scoring import BenchmarkWorkload
+from algoperf_workloads.batches import Batch, named_arrays
 from algoperf_workloads.columns import Array, Examples
-from algoperf_workloads.dataset import Batch
 from algoperf_workloads.definition import WorkloadDefinition
 from algoperf_workloads.pipeline import (
     InputQueue,
@@ -193,10 +193,8 @@ class DefinedWorkload(spec.Workload):
         return map(self._place, batches)
 
     def _batch_bytes(self, batch_size: int) -> int:
-        return (
-            sum(spec.zeros(1).nbytes for spec in self.definition.dataset.arrays.values())
-            * batch_size
-        )
+        arrays = named_arrays(self.definition.dataset.arrays).values()
+        return batch_size * sum(int(array.zeros(1).nbytes) for array in arrays)
 
     def _examples(self, split: str, data_dir: str) -> Examples:
         if data_dir not in self._datasets:
