@@ -1,13 +1,17 @@
 """Targets as Dahl et al. (2023) set them: tune, repeat the best point, take the median."""
 
+import gc
 import json
 import math
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from algoperf_core.cli import main
 from algoperf_core.errors import RecordError
+from algoperf_core.registry import workload_provider
 from algoperf_core.targets import (
     Curve,
     Procedure,
@@ -184,6 +188,28 @@ def test_runs_are_evaluated_by_steps_and_repeat_exactly(plugin, tmp_path):
         assert row["evaluated_at"][0] == 1
         assert row["evaluated_at"][-1] == row["steps"]
         assert len(row["validation"]) == len(row["evaluated_at"])
+
+
+def test_a_run_keeps_nothing_of_the_one_before(plugin, tmp_path, monkeypatch):
+    created, alive = [], []
+
+    def create(framework, goal):
+        alive.append([workload() is not None for workload in created])
+        workload = provider.create(framework, goal)
+        workload.itself = workload  # as jitted methods of a workload do
+        created.append(weakref.ref(workload))
+        return workload
+
+    provider = workload_provider("toy")
+    counted = SimpleNamespace(create=create)
+    monkeypatch.setattr("algoperf_core.targets.training.workload_provider", lambda name: counted)
+    gc.disable()
+    try:
+        command = ["targets", "toy-benchmark", "toy", "toy_optimizer", "--results"]
+        assert main([*command, str(tmp_path / "r.jsonl"), "--points", "2", "--seeds", "1"]) == 0
+    finally:
+        gc.enable()
+    assert alive == [[], [False], [False, False], [False, False, False]]
 
 
 @pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Mapping
@@ -84,6 +85,8 @@ def train(
         evaluations: Number of evaluations after the first, which follows the first step.
         root_seed: Root of all seeds.
     """
+    # Data and programs of the run before hang in cycles of references, too large to wait for.
+    gc.collect()
     clock, recorder = StepClock(), Evaluations()
     endless = replace(
         goal,
