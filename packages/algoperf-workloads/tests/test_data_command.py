@@ -36,7 +36,7 @@ def test_prepared_data_are_listed_with_their_size_and_verified(tmp_path, capsys)
     assert main(["data", "prepare", "large", "--data-dir", str(tmp_path)]) == 0
     capsys.readouterr()
     after = listed(tmp_path, capsys)["heavy"]
-    files = list((tmp_path / "heavy").glob("*.arrow"))
+    files = list((tmp_path / "prepared" / "heavy").glob("*.arrow"))
     assert after["prepared"]
     assert after["num_bytes"] == sum(path.stat().st_size for path in files)
     assert main(["data", "verify", "large", "--data-dir", str(tmp_path)]) == 0

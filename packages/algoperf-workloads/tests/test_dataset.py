@@ -34,7 +34,7 @@ def test_data_are_known_to_be_prepared_without_reading_or_making_them(tmp_path):
 def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     DATASET.open("~/data")
-    assert (tmp_path / "data" / "toy" / "train.arrow").is_file()
+    assert (tmp_path / "data" / "prepared" / "toy" / "train.arrow").is_file()
 
 
 def test_expected_content_is_accepted(tmp_path):
@@ -91,6 +91,22 @@ def test_data_that_take_long_are_not_made_on_opening(tmp_path):
     assert len(large.open(tmp_path).splits["train"]["number"]) == SIZES["train"]
 
 
+def test_originals_may_lie_in_a_folder_of_the_name_of_the_dataset(tmp_path):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "original.tar").write_text("")
+    DATASET.prepare(tmp_path)
+    assert DATASET.is_prepared(tmp_path)
+    assert (tmp_path / "toy" / "original.tar").exists()
+
+
+def test_data_of_a_smaller_definition_are_refused(tmp_path):
+    DATASET.prepare(tmp_path)
+    large = replace(DATASET, num_validation_examples=SIZES["validation"] + 1)
+    for use in (large.open, large.verify):
+        with pytest.raises(DatasetMismatchError, match="'validation': expected 18, found 17"):
+            use(tmp_path)
+
+
 def test_originals_may_lie_elsewhere(tmp_path):
     seen = []
 
@@ -122,4 +138,4 @@ print(DATASET.open({str(tmp_path)!r}).content_hash)
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, outputs
     assert {printed.strip() for printed, _ in outputs} == {content_hash(make(tmp_path))}
-    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["toy"]

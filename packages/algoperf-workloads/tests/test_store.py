@@ -1,6 +1,7 @@
 """Prepared datasets: whole or not there, verified, readable by Hugging Face `datasets`."""
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from algoperf_workloads.store import (
     MANIFEST,
     DatasetMismatchError,
+    StoreError,
     content_hash,
     read_dataset,
+    require_examples,
     require_hash,
 )
 from algoperf_workloads.store_writing import write_dataset
@@ -139,6 +142,47 @@ def test_second_writer_uses_what_is_there(folder):
 def test_folder_that_is_no_dataset_is_not_overwritten(tmp_path):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "precious").write_text("")
-    with pytest.raises(OSError, match="not empty"):
-        write_dataset(tmp_path / "toy", SPLITS)
+    with pytest.raises(StoreError, match="toy: is there already, and is no prepared dataset; move"):
+        write_dataset(tmp_path / "toy", lambda: pytest.fail("work that would be lost"))
     assert (tmp_path / "toy" / "precious").exists()
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file" / "toy", tmp_path / "file"):
+        with pytest.raises(StoreError, match="file"):
+            write_dataset(folder, SPLITS)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": 2}', '{"format": 2, "splits": {"train": 1}}']
+)
+def test_damaged_manifest_is_an_error_that_names_it(folder, text):
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(
+        DatasetMismatchError, match=rf"manifest\.json: .*Delete the folder {folder} "
+    ):
+        read_dataset(folder)
+
+
+def test_damaged_header_of_a_file_is_an_error_that_names_it(folder):
+    path = folder / "train.arrow"
+    whole = path.read_bytes()
+    found = 0
+    for place in range(0, 600, 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with suppress(DatasetMismatchError):
+            read_dataset(folder)
+            continue
+        found += 1
+    assert found > 20
+
+
+def test_split_with_fewer_examples_than_needed_is_refused(folder):
+    dataset = read_dataset(folder)
+    require_examples(dataset, {"train": 2, "validation": 0})
+    for sizes in ({"train": 3}, {"nowhere": 1}):
+        with pytest.raises(DatasetMismatchError, match=r"examples of split '\w+': expected"):
+            require_examples(dataset, sizes)

@@ -32,6 +32,10 @@ def parts(start=0, size=4):
         yield {"file": FILES[rows], "image": IMAGES[rows]}
 
 
+def no_space(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.fixture
 def small_files(monkeypatch):
     """Every part is a file of its own."""
@@ -98,10 +102,42 @@ def test_interrupted_preparation_continues_at_the_last_finished_file(tmp_path, s
         write_dataset(folder, {"train": broken_after(12, started)})
     assert not folder.exists()
     write_dataset(folder, {"train": broken_after(COUNT, started)})
-    assert started == [0, 12]
+    assert started == [0, 11]
     assert_whole(folder)
     write_dataset(tmp_path / "at_once", {"train": parts()})
     assert read_dataset(folder).content_hash == read_dataset(tmp_path / "at_once").content_hash
+
+
+def other_parts(start=0):
+    rows = slice(COUNT - 1 - start, None, -1)
+    yield {"file": FILES[rows], "image": IMAGES[rows]}
+
+
+@pytest.mark.parametrize(
+    "changed", [other_parts, lambda start: iter(()), lambda start: iter([{"file": FILES[start:]}])]
+)
+def test_sources_are_never_mixed(tmp_path, small_files, changed):
+    with pytest.raises(BrokenError):
+        write_dataset(tmp_path / "d", {"train": broken_after(8, [])})
+    with pytest.raises(
+        StoreError, match=r"d\.partial: the originals of split 'train' .*delete the"
+    ):
+        write_dataset(tmp_path / "d", {"train": Stream(changed)})
+    # With what it began with it continues.
+    write_dataset(tmp_path / "d", {"train": Stream(parts)})
+    assert_whole(tmp_path / "d")
+
+
+def test_preparation_that_stops_at_its_last_step_loses_nothing(tmp_path, small_files, monkeypatch):
+    started = []
+    with monkeypatch.context() as patch:
+        patch.setattr(store_writing.os, "rename", no_space)
+        with pytest.raises(StoreError, match="no space"):
+            write_dataset(tmp_path / "d", {"train": broken_after(COUNT, started)})
+    write_dataset(tmp_path / "d", {"train": broken_after(COUNT, started)})
+    assert started == [0, COUNT - 1]
+    assert_whole(tmp_path / "d")
+    assert not (tmp_path / "d" / "record.json").exists()
 
 
 def test_an_iterator_skips_what_is_finished(tmp_path, small_files):
@@ -127,7 +163,7 @@ def test_damage_to_unfinished_work_is_mended(tmp_path, small_files, damage):
         (work / "train-00003.arrow").write_bytes(b"half a file")
     started = []
     write_dataset(tmp_path / "d", {"train": broken_after(COUNT, started)})
-    assert started == [12 if damage == "stray" else 4]
+    assert started == [11 if damage == "stray" else 3]
     assert_whole(tmp_path / "d")
 
 
@@ -204,7 +240,7 @@ def test_a_full_disk_is_said_and_work_is_kept(tmp_path, small_files, monkeypatch
     monkeypatch.setattr(store_writing, "_write_shard", write)
     started = []
     write_dataset(tmp_path / "d", {"train": broken_after(COUNT, started)})
-    assert started == [8]
+    assert started == [7]
 
 
 @pytest.mark.parametrize(

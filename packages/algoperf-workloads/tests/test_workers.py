@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,9 +178,21 @@ def test_an_example_that_cannot_be_prepared_is_named(examples):
         rows(source(examples, DAMAGED)[number] for number in range(7))
 
 
-def test_a_batch_that_fails_only_as_a_whole_is_listed(examples):
-    from dataclasses import replace
+def test_an_example_that_evaluations_fail_on_is_named(examples):
+    def refuse(columns):
+        if 5 in columns["index"]:
+            raise ValueError("five")
+        return {"targets": columns["index"]}
 
+    def fail(columns, generator):
+        raise AssertionError("training has no part in it")
+
+    definition = replace(HEAVY, preprocess=refuse, train=fail)
+    with pytest.raises(ExampleError, match="example 5 could not be prepared: ValueError: five"):
+        list(evaluation_batches(definition, examples["validation"], batch_size=8))
+
+
+def test_a_batch_that_fails_only_as_a_whole_is_listed(examples):
     def needs_two(columns, generator):
         if len(columns["index"]) > 1:
             raise ValueError("too many")

@@ -88,6 +88,14 @@ def test_evaluation_does_not_depend_on_the_batch_size(ready, data_dir, batch_siz
     assert round(found["validation/accuracy"] * 17, 4) in range(18)
 
 
+def test_test_split_is_that_of_the_dataset(ready, data_dir, tmp_path):
+    workload, params, state, key, _ = ready
+    elsewhere = str(tmp_path / "imagenet_v2")
+    found = workload.eval_model(8, params, state, key, data_dir, elsewhere)
+    assert found == evaluate(ready, data_dir)
+    assert not (tmp_path / "imagenet_v2").exists()
+
+
 def test_evaluation_changes_nothing(ready, data_dir):
     workload, params, state, key, batch = ready
     before, _ = workload.model_fn(params, batch, state, EVAL, key, False)

@@ -21,6 +21,7 @@ from algoperf_workloads.store import (
     Report,
     StoredDataset,
     read_dataset,
+    require_examples,
     require_hash,
     silent,
     verify_dataset,
@@ -53,7 +54,7 @@ class DatasetDefinition:
     in the stored split.
 
     Args:
-        name: Name of the folder that holds the prepared data.
+        name: Name of the dataset; the prepared data are in the folder `prepared/<name>`.
         num_train_examples: Number of training examples.
         num_eval_train_examples: How many of them, evenly spaced in their stored order, an evaluation looks
             at.
@@ -107,8 +108,8 @@ class DatasetDefinition:
         return sizes if self.num_test_examples is None else sizes | {"test": self.num_test_examples}
 
     def folder(self, data_dir: str | Path) -> Path:
-        """Where the prepared data lie."""
-        return Path(data_dir).expanduser() / self.name
+        """Where the prepared data lie, apart from originals, which may have a folder of the same name."""
+        return Path(data_dir).expanduser() / "prepared" / self.name
 
     def is_prepared(self, data_dir: str | Path) -> bool:
         """Whether the prepared data are in a folder; nothing is read or made."""
@@ -169,9 +170,7 @@ class DatasetDefinition:
         Raises:
             DatasetMismatchError: A file is not what was written, or the data are not those of the workload.
         """
-        dataset = verify_dataset(self.folder(data_dir), report)
-        if self.content_hash is not None:
-            require_hash(dataset, self.content_hash)
+        self._require_own(verify_dataset(self.folder(data_dir), report))
 
     def examples(self, splits: Mapping[str, Any], split: str) -> Examples:
         """Examples of a split; `eval_train` are evenly spaced ones of `train`.
@@ -190,7 +189,12 @@ class DatasetDefinition:
         return Examples(columns, np.arange(sizes[split]) if sizes[split] < stored else None)
 
     def _read(self, data_dir: str | Path) -> StoredDataset:
-        dataset = read_dataset(self.folder(data_dir))
+        return self._require_own(read_dataset(self.folder(data_dir)))
+
+    def _require_own(self, dataset: StoredDataset) -> StoredDataset:
+        sizes = self.sizes()
+        del sizes["eval_train"]
+        require_examples(dataset, sizes)
         if self.content_hash is not None:
             require_hash(dataset, self.content_hash)
         return dataset

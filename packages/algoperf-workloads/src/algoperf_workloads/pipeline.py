@@ -339,21 +339,17 @@ def _prepared(
         return function(columns)
     except _FAILURES as error:
         raise ExampleError(
-            f"{definition.name}: {_culprit(definition, examples, rows)} could not be prepared: "
+            f"{definition.name}: {_culprit(function, examples, rows)} could not be prepared: "
             f"{type(error).__name__}: {error}"
         ) from error
 
 
-def _culprit(definition: DatasetDefinition, examples: Examples, rows: Array) -> str:
+def _culprit(function: Callable[[Columns], Batch], examples: Examples, rows: Array) -> str:
     """The first example that fails on its own; else all of them."""
-    function = definition.train
     for row in rows:
         columns = examples[[row]]
         try:
-            if function is None:
-                definition.preprocess(columns)
-            else:
-                function(columns, np.random.default_rng(0))
+            function(columns)
         except _FAILURES:  # the caller reports the error proper
             return f"example {columns[INDEX][0]}"
     return f"a batch of the examples {examples[rows][INDEX].tolist()}"

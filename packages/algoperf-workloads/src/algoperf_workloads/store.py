@@ -2,9 +2,9 @@
 
 A dataset is a folder:
 
-    <data_dir>/<dataset name>/<split>.arrow              a Hugging Face `datasets` file,
-    <data_dir>/<dataset name>/<split>-<number>.arrow     or several, where a split is large
-    <data_dir>/<dataset name>/manifest.json              columns, files with sizes and hashes, content hash
+    <split>.arrow              a Hugging Face `datasets` file,
+    <split>-<number>.arrow     or several, where a split is large
+    manifest.json              columns, files with sizes and hashes, content hash
 
 In each file a column is a single buffer: fixed-size columns are read as NumPy views of the mapped file,
 binary ones as `memoryview`, without copying or decoding. The files are written by `datasets` and can be
@@ -258,6 +258,19 @@ def require_hash(dataset: StoredDataset, expected: str) -> None:
         raise _mismatch(dataset.folder, what, expected, dataset.content_hash)
 
 
+def require_examples(dataset: StoredDataset, sizes: Mapping[str, int]) -> None:
+    """Checks that each split has as many examples as a workload needs, or more.
+
+    Raises:
+        DatasetMismatchError: A split is not there, or has fewer.
+    """
+    for split, size in sizes.items():
+        columns = dataset.splits.get(split)
+        found = 0 if columns is None else len(next(iter(columns.values())))
+        if found < size:
+            raise _mismatch(dataset.folder, f"examples of split {split!r}", size, found)
+
+
 def read_manifest(folder: Path) -> tuple[dict[str, Table], dict[str, Any]]:
     """Tables of the splits, and the manifest they are from.
 
@@ -265,11 +278,22 @@ def read_manifest(folder: Path) -> tuple[dict[str, Table], dict[str, Any]]:
         FileNotFoundError: There is no prepared dataset in the folder.
         DatasetMismatchError: It is of another format of the store.
     """
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    if manifest["format"] not in _READABLE_FORMATS:
-        raise _mismatch(folder, "format of the store", FORMAT, manifest["format"])
-    parse = _first_format if manifest["format"] == 1 else lambda _, table: Table.from_dict(table)
-    return {split: parse(split, table) for split, table in manifest["splits"].items()}, manifest
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] not in _READABLE_FORMATS:
+            raise _mismatch(folder, "format of the store", FORMAT, manifest["format"])
+        parse = (
+            _first_format if manifest["format"] == 1 else lambda _, table: Table.from_dict(table)
+        )
+        tables = {split: parse(split, table) for split, table in manifest["splits"].items()}
+    except DatasetMismatchError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _mismatch(
+            path, "description of the dataset", "JSON as it was written", error
+        ) from error
+    return tables, manifest
 
 
 def file_hash(path: Path) -> str:
@@ -293,14 +317,16 @@ def read_shard(folder: Path, shard: Shard, types: Mapping[str, ColumnType]) -> d
             raise _mismatch(path, "size in bytes", shard.num_bytes, size)
         with pa.memory_map(str(path)) as source:
             stored = pa.ipc.open_stream(source).read_all()
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        pieces = {}
+        for name, kind in types.items():
+            found = len(stored.column(name)) if name in stored.column_names else None
+            if found != shard.examples:
+                raise _mismatch(path, f"number of examples of {name!r}", shard.examples, found)
+            pieces[name] = _piece(stored.column(name), kind)
+    except DatasetMismatchError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
         raise _mismatch(path, "file", "an Arrow stream", error) from error
-    pieces = {}
-    for name, kind in types.items():
-        found = len(stored.column(name)) if name in stored.column_names else None
-        if found != shard.examples:
-            raise _mismatch(path, f"number of examples of {name!r}", shard.examples, found)
-        pieces[name] = _piece(stored.column(name), kind)
     return pieces
 
 
@@ -340,7 +366,7 @@ def shard_columns(folder: Path, shard: Shard, types: Mapping[str, ColumnType]) -
 
 
 def _mismatch(path: Path, what: str, expected: object, found: object) -> DatasetMismatchError:
-    folder = path if path.suffix != ".arrow" else path.parent
+    folder = path.parent if path.suffix in (".arrow", ".json") else path
     return DatasetMismatchError(
         f"{path}: {what}: expected {expected}, found {found}. Delete the folder {folder} to have the "
         "dataset prepared again; if the same error comes back, the source of the data has changed."
@@ -389,6 +415,7 @@ __all__ = [
     "StreamHash",
     "content_hash",
     "read_dataset",
+    "require_examples",
     "require_hash",
     "silent",
     "verify_dataset",

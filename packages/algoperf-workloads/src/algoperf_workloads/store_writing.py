@@ -1,8 +1,9 @@
 """Writes prepared datasets: a part at a time, resumable, and in place only when they are whole.
 
-Under way a dataset is the folder `<data_dir>/.<name>.partial`, with the files that are finished and a
+Under way a dataset is the folder `.<name>.partial` beside it, with the files that are finished and a
 record of them. Whoever prepares it holds a lock. A preparation that was interrupted reads the finished
-files again, which verifies them, and asks the source for the examples that come after.
+files again, which verifies them, and asks the source for the last example that they hold and those that come
+after, so that two sources are never mixed.
 """
 
 from __future__ import annotations
@@ -78,29 +79,43 @@ def write_dataset(
 
     Raises:
         ValueError: Columns of a split differ in length, or are not of one type, or of no type that is stored.
-        StoreError: There is no space, or the folder cannot be written.
+        StoreError: There is no space, the folder cannot be written or holds something else, or an interrupted
+            preparation began with other examples.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    waiting = f"waiting for another process that prepares {folder.name}"
-    with locked(folder.parent / f".{folder.name}.lock", lambda: report(waiting, 0, 0)):
-        if (folder / MANIFEST).is_file():
-            return
-        found = splits() if callable(splits) else splits
-        whole = {split: data for split, data in found.items() if isinstance(data, Mapping)}
-        for split, columns in whole.items():
-            column_types(split, columns)
-        work = work_folder(folder)
-        try:
-            _write(work, found, content_hash(whole) if len(whole) == len(found) else None, report)
-            # Refuses a folder that has something in it: it is not ours.
-            os.rename(work, folder)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _no_space(folder) from error
-            raise
-        finally:
-            if len(whole) == len(found):
-                shutil.rmtree(work, ignore_errors=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"waiting for another process that prepares {folder.name}"
+        with locked(folder.parent / f".{folder.name}.lock", lambda: report(waiting, 0, 0)):
+            if not (folder / MANIFEST).is_file():
+                _require_free(folder)
+                _prepare(folder, splits() if callable(splits) else splits, report)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_space(folder) from error
+        raise StoreError(f"{folder}: cannot be prepared: {error}") from error
+
+
+def _require_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(
+            f"{folder}: is there already, and is no prepared dataset; move it away, or choose another "
+            "folder for prepared data"
+        )
+
+
+def _prepare(folder: Path, splits: Splits, report: Report) -> None:
+    whole = {split: data for split, data in splits.items() if isinstance(data, Mapping)}
+    for split, columns in whole.items():
+        column_types(split, columns)
+    work = work_folder(folder)
+    try:
+        _write(work, splits, content_hash(whole) if len(whole) == len(splits) else None, report)
+        os.rename(work, folder)
+        # Until now, an interruption would have needed it.
+        (folder / _RECORD).unlink()
+    finally:
+        if len(whole) == len(splits):
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def work_folder(folder: Path) -> Path:
@@ -143,7 +158,6 @@ def _write(work: Path, splits: Splits, whole_hash: str | None, report: Report) -
         "content_hash": whole_hash or digest.hexdigest(),
         "splits": {split: record.tables[split].to_dict() for split in splits},
     }
-    (work / _RECORD).unlink(missing_ok=True)
     (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     sync(work / MANIFEST)
     sync(work)
@@ -205,12 +219,12 @@ class _SplitWriter:
         self._numbered = numbered
 
     def write(self, stream: Stream, digest: StreamHash | None) -> None:
-        self._continue(digest)
+        parts = self._continue(stream, digest)
         table = self._record.tables.get(self._split)
         types = table.columns if table else None
         pending: list[Columns] = []
         size = 0
-        for part in stream.parts(table.examples if table else 0):
+        for part in parts:
             found = column_types(self._split, part)
             types = found if types is None else types
             if found != types:
@@ -227,21 +241,40 @@ class _SplitWriter:
         if pending:
             self._finish(pending, types)
 
-    def _continue(self, digest: StreamHash | None) -> None:
+    def _continue(self, stream: Stream, digest: StreamHash | None) -> Iterator[Columns]:
+        """Keeps the files that are whole and the source's, and returns what comes after them."""
         table = self._record.tables.pop(self._split, None)
+        if table is None:
+            return stream.parts(0)
+        kept = self._whole_shards(table)
+        whole = Table(columns=table.columns, shards=tuple(kept))
+        if whole.examples == 0:
+            return stream.parts(0)
+        parts = stream.parts(whole.examples - 1)
+        first = next(parts, {})
+        last = shard_columns(self._work, kept[-1], whole.columns)
+        if not _same_example(last, first, whole.columns):
+            raise StoreError(
+                f"{self._work}: the originals of split {self._split!r} are no longer those that this "
+                "interrupted preparation began with; delete the folder to begin anew"
+            )
+        for shard in kept if digest is not None else ():
+            columns = shard_columns(self._work, shard, whole.columns)
+            digest.update(self._split, columns, whole.columns)  # type: ignore[union-attr]
+        self._record.keep(self._split, whole)
+        rest = {name: column[1:] for name, column in first.items()}
+        return chain([rest] if len(next(iter(rest.values()))) else [], parts)
+
+    def _whole_shards(self, table: Table) -> list[Shard]:
         kept: list[Shard] = []
-        for shard in table.shards if table else ():
+        for shard in table.shards:
             self._report(f"checking {shard.file}", sum(one.examples for one in kept), 0)
             try:
                 require_file(self._work, shard)
-                columns = shard_columns(self._work, shard, table.columns) if table else {}
             except DatasetMismatchError:
                 break  # prepared again from here on
-            if digest is not None and table:
-                digest.update(self._split, columns, table.columns)
             kept.append(shard)
-        if kept and table:
-            self._record.keep(self._split, Table(columns=table.columns, shards=tuple(kept)))
+        return kept
 
     def _finish(self, parts: list[Columns], types: Mapping[str, ColumnType]) -> None:
         before = self._record.tables.get(self._split)
@@ -255,6 +288,18 @@ class _SplitWriter:
             table.examples,
             sum(shard.num_bytes or 0 for shard in table.shards),
         )
+
+
+def _same_example(last: Columns, first: Columns, types: Mapping[str, ColumnType]) -> bool:
+    """Whether the last stored example is the first of what a source gives from there on."""
+    if first.keys() != types.keys() or column_types("", first) != types:
+        return False
+    return all(
+        bytes(last[name][-1]) == bytes(first[name][0])
+        if kind.shape is None
+        else last[name][-1].tobytes() == first[name][0].tobytes()
+        for name, kind in types.items()
+    )
 
 
 def _write_shard(path: Path, columns: Columns, types: Mapping[str, ColumnType]) -> Shard:

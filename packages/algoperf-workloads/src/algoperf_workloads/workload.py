@@ -110,6 +110,22 @@ class DefinedWorkload(spec.Workload):
     ) -> tuple[Array, list[Mapping[str, Array]]]:
         """Copies totals and what was collected to the host, all at once."""
 
+    def eval_model(
+        self,
+        global_batch_size: int,
+        params: spec.ParameterContainer,
+        model_state: spec.ModelAuxiliaryState,
+        rng: spec.RandomState,
+        data_dir: str,
+        imagenet_v2_data_dir: str | None = None,
+        global_step: int = 0,
+    ) -> dict[str, float]:
+        """As the API says; the dataset holds its test split, so `imagenet_v2_data_dir` is ignored."""
+        del imagenet_v2_data_dir
+        return super().eval_model(
+            global_batch_size, params, model_state, rng, data_dir, global_step=global_step
+        )
+
     def _build_input_queue(
         self,
         data_rng: spec.RandomState,
