@@ -394,7 +394,7 @@ def test_estimate_of_a_benchmark_without_its_workloads_lists_them_all(plugin, tm
         name: replace(toy.workloads["toy"], name=name) for name in ("nowhere_one", "nowhere_two")
     }
     path = tmp_path / "absent.toml"
-    path.write_text(replace(toy, workloads=absent).to_toml())
+    path.write_text(replace(toy, base=tuple(absent), workloads=absent).to_toml())
     assert main(["estimate", str(path), "toy_optimizer"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("unavailable: unknown workload") == 2

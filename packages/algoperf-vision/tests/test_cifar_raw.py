@@ -1,9 +1,12 @@
 """Reading CIFAR-10 from its binary version or an export; never from pickles."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from raw_trees import image_file, tar, write_parquet, write_tree
 
+from algoperf_vision import cifar_raw
 from algoperf_vision.cifar_raw import read_cifar
 from algoperf_vision.labelled_images import LabelledSizes
 from algoperf_vision.raw_data import RawDataError
@@ -115,3 +118,13 @@ def test_an_export_without_the_columns_is_refused(tmp_path):
         write_parquet(tmp_path / f"{split}-0.parquet", {"picture": [b""], "label": [1]})
     with pytest.raises(RawDataError, match=r"train-0\.parquet: cannot be read.*columns img, label"):
         read_cifar(tmp_path, SIZES)
+
+
+def test_another_archive_of_the_same_name_is_refused(tmp_path, monkeypatch):
+    data = tar(binary(), "w:gz")
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(data)
+    monkeypatch.setattr(cifar_raw, "CIFAR_SIZES", SIZES)
+    with pytest.raises(RawDataError, match=r"binary\.tar\.gz: is not the published file"):
+        read_cifar(tmp_path, SIZES)
+    monkeypatch.setattr(cifar_raw, "_MD5", hashlib.md5(data, usedforsecurity=False).hexdigest())
+    check(read_cifar(tmp_path, SIZES))

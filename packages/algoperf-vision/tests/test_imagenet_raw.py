@@ -272,3 +272,15 @@ def test_an_unreadable_image_is_named(tmp_path):
     files[f"train/{WNIDS[1]}/{name}"] = b"\xff\xd8 not an image"
     with pytest.raises(ImageError, match=f"{name}: cannot be decoded"):
         list(read_train(write_tree(tmp_path, files), SIZES))
+
+
+def test_an_image_that_was_cut_off_is_named_while_the_data_are_prepared(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    files = unpacked_train()
+    name = sorted(files)[0]
+    whole = image_file(noise)
+    write_tree(tmp_path, {**files, name: whole + b"a note"})
+    assert len(list(read_train(tmp_path, SIZES))) == len(files)
+    write_tree(tmp_path, {name: whole[: len(whole) // 2]})
+    with pytest.raises(ImageError, match=f"{name}: cannot be decoded"):
+        list(read_train(tmp_path, SIZES))

@@ -1,11 +1,13 @@
 """Reading MNIST from idx files or an export."""
 
 import gzip
+import hashlib
 
 import numpy as np
 import pytest
 from raw_trees import image_file, write_parquet, write_tree
 
+from algoperf_vision import mnist_raw
 from algoperf_vision.labelled_images import LabelledSizes
 from algoperf_vision.mnist_raw import read_idx, read_mnist
 from algoperf_vision.raw_data import RawDataError
@@ -110,3 +112,19 @@ def test_images_and_labels_of_different_number_are_refused(tmp_path):
     files["t10k-labels-idx1-ubyte"] = files["train-labels-idx1-ubyte"]
     with pytest.raises(RawDataError, match="labels: found 7, expected 3"):
         read_mnist(write_tree(tmp_path, files), SIZES)
+
+
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"])
+def test_another_dataset_in_files_of_the_same_names_is_refused(tmp_path, monkeypatch, name):
+    published = {
+        file: hashlib.md5(data, usedforsecurity=False).hexdigest()
+        for file, data in compressed().items()
+    }
+    monkeypatch.setattr(mnist_raw, "_MD5", published)
+    monkeypatch.setattr(mnist_raw, "MNIST_SIZES", SIZES)
+    check(read_mnist(write_tree(tmp_path, compressed()), SIZES))
+    (tmp_path / name).write_bytes(gzip.compress(b"fashion"))
+    with pytest.raises(
+        RawDataError, match=rf"{name}: is not the published file: its MD5 is \w+, not"
+    ):
+        read_mnist(tmp_path, SIZES)

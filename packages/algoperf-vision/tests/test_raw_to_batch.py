@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from raw_trees import image_file, tar, write_tree
 
-from algoperf_vision.fastmri_preprocess import fastmri_batch, train_batch
+from algoperf_vision.fastmri_preprocess import fastmri_batch
 from algoperf_vision.fastmri_raw import FastmriSizes, read_train, read_validation
 from algoperf_vision.image_sampling import SplitSizes
 from algoperf_vision.imagenet_preprocess import ImagenetPreprocessing
@@ -83,8 +83,7 @@ def volumes(tmp_path):
 
 def columns_of(slices):
     return {
-        "kspace": [one.kspace.tobytes() for one in slices],
-        "width": [one.kspace.shape[1] for one in slices],
+        "kspace": [one.kspace for one in slices],
         "target": np.array([one.target for one in slices]),
         "volume_max": [one.volume_max for one in slices],
         "index": [one.index for one in slices],
@@ -93,7 +92,7 @@ def columns_of(slices):
 
 def test_volumes_become_a_batch(volumes):
     sizes = FastmriSizes(1, 1, 1, num_train=3, num_validation=2, num_test=2)
-    train = train_batch(columns_of(list(read_train(volumes, sizes))), np.random.default_rng(0))
+    train = fastmri_batch(columns_of(list(read_train(volumes, sizes))))
     held_out = fastmri_batch(columns_of(list(read_validation(volumes, sizes))))
     for batch, count in ((train, 3), (held_out, 2)):
         assert batch["inputs"].shape == batch["targets"].shape == (count, 40, 40)

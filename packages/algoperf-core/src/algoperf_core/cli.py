@@ -108,7 +108,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--imagenet-v2-data-dir",
         type=Path,
         metavar="DIR",
-        help="ImageNet's test split, if elsewhere",
+        help="ImageNet's test split, for workloads that keep it apart",
     )
     add(
         "--tuning-search-space",

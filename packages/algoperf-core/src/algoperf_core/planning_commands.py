@@ -74,7 +74,7 @@ def _add_subject(parser: argparse.ArgumentParser, all_workloads: str | None) -> 
         "--imagenet-v2-data-dir",
         type=Path,
         metavar="DIR",
-        help="ImageNet's test split, if elsewhere",
+        help="ImageNet's test split, for workloads that keep it apart",
     )
     add("--seed", type=int, default=0, metavar="N", help="root of all seeds (default: 0)")
     add("--timeout", type=count, metavar="SECONDS", help="give up on a workload after so long")

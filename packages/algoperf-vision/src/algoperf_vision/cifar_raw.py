@@ -19,11 +19,13 @@ from algoperf_vision.raw_data import (
     open_tar,
     parquet_files,
     parquet_rows,
+    require_published,
     tar_bytes,
     tar_files,
 )
 
 ARCHIVE = "cifar-10-binary.tar.gz"
+_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as the authors state it
 FOLDER = "cifar-10-batches-bin"
 PICKLES = ("cifar-10-python.tar.gz", "cifar-10-batches-py")
 PLACES = ("cifar10", "cifar-10", ".")
@@ -37,7 +39,7 @@ CIFAR_SIZES = LabelledSizes(num_train=45_000, num_validation=5_000, num_test=10_
 
 
 def read_cifar(raw_dir: Path, sizes: LabelledSizes = CIFAR_SIZES) -> dict[str, Columns]:
-    """Reads all splits.
+    """Reads all splits; of the whole dataset's archive also the hash must be the published one.
 
     Args:
         raw_dir: Folder of downloaded originals.
@@ -50,12 +52,14 @@ def read_cifar(raw_dir: Path, sizes: LabelledSizes = CIFAR_SIZES) -> dict[str, C
     Raises:
         RawDataError: Originals are missing, damaged or incomplete.
     """
-    train, test = _originals(raw_dir)
+    train, test = _originals(raw_dir, published=sizes == CIFAR_SIZES)
     return split_official(train, test, sizes, "CIFAR-10")
 
 
-def _originals(raw_dir: Path) -> tuple[Columns, Columns]:
+def _originals(raw_dir: Path, published: bool) -> tuple[Columns, Columns]:
     if archive := find(raw_dir, PLACES, (ARCHIVE,)):
+        if published:
+            require_published(archive, _MD5)
         with open_tar(archive) as opened:
             files = {Path(m.name).name: tar_bytes(opened, m) for m in tar_files(opened)}
         return _binary(files, archive)

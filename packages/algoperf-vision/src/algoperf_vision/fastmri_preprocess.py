@@ -7,7 +7,7 @@ the very numbers that the published pipeline draws, which come with this package
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -128,20 +128,20 @@ def fastmri_batch(columns: Mapping[str, Any]) -> dict[str, Array]:
     """Makes a batch of slices, whose k-space may differ in width.
 
     Args:
-        columns: `kspace`, for each slice an array `(rows, width)` or the bytes of one, complex64; with bytes
-            also `width` `(batch,)`; `target` `(batch, height, width)`; `volume_max` `(batch,)`; `index`
-            `(batch,)`, the number of a training slice, negative for the shared mask.
+        columns: `kspace`, for each slice an array `(rows, width)`, complex64; `target`
+            `(batch, height, width)`; `volume_max` `(batch,)`; `index` `(batch,)`, the number of a training
+            slice, negative for the shared mask.
 
     Returns:
         `inputs` and `targets` `(batch, height, width)`, `mean`, `std` and `volume_max` `(batch,)`, float32.
 
     Raises:
-        KspaceError: K-space is smaller than the target, or its bytes do not fill rows.
+        KspaceError: K-space is smaller than the target.
     """
     targets = np.array(columns["target"], np.float32)
     inputs = np.empty_like(targets)
     mean, std = np.empty((2, len(targets)), np.float32)
-    for number, kspace in enumerate(_slices(columns)):
+    for number, kspace in enumerate(columns["kspace"]):
         image = _image(kspace, int(columns["index"][number]), targets.shape[1:])
         inputs[number], targets[number], mean[number], std[number] = normalise_pair(
             image, targets[number]
@@ -156,17 +156,6 @@ def fastmri_batch(columns: Mapping[str, Any]) -> dict[str, Array]:
     }
 
 
-def train_batch(columns: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Array]:
-    """Makes a training batch; nothing is left to chance, because masks belong to slices.
-
-    Args:
-        columns: As for `fastmri_batch`.
-        generator: Not used.
-    """
-    del generator
-    return fastmri_batch(columns)
-
-
 def _image(kspace: Complex, index: int, size: tuple[int, ...]) -> Float:
     rows, width = kspace.shape
     if rows < size[0] or width < size[1]:
@@ -175,16 +164,3 @@ def _image(kspace: Complex, index: int, size: tuple[int, ...]) -> Float:
         )
     mask = shared_mask(width) if index < 0 else training_mask(width, index)
     return reconstruct(kspace, mask, (size[0], size[1]))
-
-
-def _slices(columns: Mapping[str, Any]) -> Sequence[Complex]:
-    stored = columns["kspace"]
-    if len(stored) == 0 or not isinstance(stored[0], bytes | memoryview):
-        return [np.asarray(one, np.complex64) for one in stored]
-    slices = []
-    for data, width in zip(stored, columns["width"], strict=True):
-        values = np.frombuffer(data, np.complex64)
-        if len(values) % int(width):
-            raise KspaceError(f"k-space of {len(values)} numbers does not fill rows of {width}")
-        slices.append(values.reshape(-1, int(width)))
-    return slices

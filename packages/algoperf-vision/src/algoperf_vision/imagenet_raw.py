@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algoperf_vision.jpeg import image_size
+from algoperf_vision.jpeg import decode_image, image_size, is_complete_jpeg
 from algoperf_vision.raw_data import (
     LabelledImage,
     RawDataError,
@@ -271,10 +271,12 @@ def _in_turn(streams: Sequence[_Files]) -> _Files:
 
 
 def _checked(files: _Files, count: int, what: str, num_classes: int) -> Iterator[LabelledImage]:
-    """Checks headers, labels and numbers on the way."""
+    """Checks headers, ends, labels and numbers on the way."""
     seen = set()
     for name, data, label in counted(files, count, what):
         image_size(data, name)
+        if not is_complete_jpeg(data):
+            decode_image(data, name)
         if not 0 <= label < num_classes:
             raise RawDataError(f"{name}: has label {label}; allowed are 0 to {num_classes - 1}")
         seen.add(label)

@@ -18,7 +18,9 @@ from algoperf_core.errors import WorkloadError
 
 Image = npt.NDArray[np.uint8]
 
-_JPEG_START = b"\xff\xd8"
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+# Some writers leave a few bytes behind the end.
+_TAIL = 64
 
 
 class ImageError(WorkloadError):
@@ -71,6 +73,11 @@ def image_size(data: bytes, name: str = "image") -> tuple[int, int]:
             return int(height), int(width)
     with _open(data, name) as image:
         return image.height, image.width
+
+
+def is_complete_jpeg(data: bytes) -> bool:
+    """Whether a file begins and ends like a JPEG; one whose download stopped early does not."""
+    return data[:2] == _JPEG_START and _JPEG_END in data[-_TAIL:]
 
 
 def _decode_with_pillow(data: bytes, name: str) -> Image:

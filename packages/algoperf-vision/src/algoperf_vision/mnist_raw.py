@@ -18,10 +18,18 @@ from algoperf_vision.raw_data import (
     parquet_rows,
     reading,
     require_count,
+    require_published,
 )
 
 PLACES = ("mnist", "MNIST", "MNIST/raw", ".")
 SHAPE = (28, 28, 1)
+# As the mirrors and many libraries state them; Fashion-MNIST and others use the same names and sizes.
+_MD5 = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
 _OFFICIAL_NAMES = {"train": "train", "test": "t10k"}
 _ADVICE = "Download the four files from https://ossci-datasets.s3.amazonaws.com/mnist/."
 
@@ -29,7 +37,7 @@ MNIST_SIZES = LabelledSizes(num_train=50_000, num_validation=10_000, num_test=10
 
 
 def read_mnist(raw_dir: Path, sizes: LabelledSizes = MNIST_SIZES) -> dict[str, Columns]:
-    """Reads all splits.
+    """Reads all splits; of the whole dataset's compressed files also the hash must be the published one.
 
     Args:
         raw_dir: Folder of downloaded originals.
@@ -42,18 +50,23 @@ def read_mnist(raw_dir: Path, sizes: LabelledSizes = MNIST_SIZES) -> dict[str, C
     Raises:
         RawDataError: Originals are missing, damaged or incomplete.
     """
-    train, test = _original(raw_dir, "train"), _original(raw_dir, "test")
+    published = sizes == MNIST_SIZES
+    train, test = (_original(raw_dir, split, published) for split in ("train", "test"))
     return split_official(train, test, sizes, "MNIST")
 
 
-def _original(raw_dir: Path, split: str) -> Columns:
+def _original(raw_dir: Path, split: str, published: bool) -> Columns:
     prefix = _OFFICIAL_NAMES[split]
     official = find(raw_dir, PLACES, _names(prefix, "images", 3))
     if official is None and (exported := parquet_files(raw_dir, PLACES, split)):
         images, labels = decoded_images(parquet_rows(exported, ("image", "label")), SHAPE)
         return {"images": images, "labels": labels}
-    images = read_idx(_file(raw_dir, _names(prefix, "images", 3), f"MNIST, {split} images"))
+    image_file = _file(raw_dir, _names(prefix, "images", 3), f"MNIST, {split} images")
     label_file = _file(raw_dir, _names(prefix, "labels", 1), f"MNIST, {split} labels")
+    for file in (image_file, label_file):
+        if published and file.name in _MD5:
+            require_published(file, _MD5[file.name])
+    images = read_idx(image_file)
     labels = read_idx(label_file).astype(np.int32)
     require_count(len(labels), len(images), f"{label_file}: labels")
     return {"images": images[..., np.newaxis], "labels": labels}

@@ -6,6 +6,7 @@ damaged or of the wrong size. Nothing is unpacked to disk, and nothing that can 
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,6 +67,25 @@ def missing(
     return RawDataError(
         f"{what}: not found. Looked for {' or '.join(names)} in {folders}. {advice}"
     )
+
+
+def require_published(path: Path, md5: str) -> None:
+    """Checks that a small file is the one that was published.
+
+    Args:
+        path: The file.
+        md5: Its published MD5, in hexadecimal.
+
+    Raises:
+        RawDataError: It is another one, or damaged.
+    """
+    with reading(path), path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        raise RawDataError(
+            f"{path}: is not the published file: its MD5 is {found}, not {md5}. It is damaged, or of another "
+            "dataset with files of the same names; fetch it again."
+        )
 
 
 @contextmanager
