@@ -393,8 +393,27 @@ def test_unknown_workload_without_base_has_no_batch_size(clock, goal):
 
     trial = Trial(clock, goal)
     trial.run._submission = replace(trial.submission(), get_batch_size=get_batch_size)
-    with pytest.raises(ValueError, match="no scripted"):
+    with pytest.raises(
+        SubmissionError, match=r"'scripted', which suggests none.*no scripted; add one"
+    ):
         trial.run.run()
+
+
+def test_workload_may_suggest_a_batch_size(clock, goal):
+    class Suggesting(ScriptedWorkload):
+        suggested_batch_size = 6
+
+    def get_batch_size(name):
+        raise ValueError(f"no {name}")
+
+    trial = Trial(clock, goal, max_steps=1)
+    assert trial.run.run() is not None
+    assert trial.run.batch_sizes[0] == 8
+    trial = Trial(clock, goal, max_steps=1)
+    trial.run._workload = Suggesting(goal, clock)
+    trial.run._submission = replace(trial.submission(), get_batch_size=get_batch_size)
+    trial.run.run()
+    assert trial.run.batch_sizes[0] == 6
 
 
 def test_batch_size_that_does_not_divide_by_the_devices_is_said(clock, goal):

@@ -95,6 +95,10 @@ def sums_with_padding(logits, batch, loss):
     return {"accuracy": right.sum(), "loss": loss["summed"]}
 
 
+def sums_on_the_host(logits, batch, loss):
+    return {"accuracy": loss["summed"] * 0, "loss": loss["summed"] * float(batch["weights"].sum())}
+
+
 def cropped(columns, generator):
     batch = DATASET.train(columns, generator)
     return {**batch, "inputs": batch["inputs"][:, : generator.integers(2, 7)]}
@@ -119,7 +123,11 @@ RULE = ParameterRule(r"Dense_0/kernel", ParameterType.EMBEDDING)
 DEFECTS = [
     ("check_facts", replace(TOY, name="tot"), "named 'tot', the goal is for 'toy'"),
     ("check_facts", replace(TOY, summary="two\nlines"), "more than one line"),
-    ("check_facts", with_data("few", make=fewer_examples), "'validation' has 9 examples"),
+    (
+        "check_facts",
+        with_data("few", make=fewer_examples),
+        "examples of split 'validation': expected 17, found 9",
+    ),
     ("check_facts", replace(TOY, metrics=replace(TOY.metrics, names=("loss",))), "'accuracy'"),
     (
         "check_parameter_types_agree",
@@ -158,7 +166,14 @@ DEFECTS = [
     ("check_dropout_is_random", with_torch("NeverOffNet"), "EVAL passes depend on the key"),
     ("check_padding_changes_nothing", with_jax("MixingNet"), "jax .* with 3 rows of padding"),
     ("check_compiles_once", with_data("toy", train=cropped), "a TRAIN pass was compiled"),
-    ("check_passes_do_not_wait", with_torch("ReadingNet"), "reads values with _local_scalar"),
+    ("check_initialisation_agrees", with_torch("OrdinaryStartNet"), "hidden.weight starts with"),
+    ("check_passes_do_not_wait", with_torch("ReadingNet"), "pytorch, TRAIN: .*_local_scalar"),
+    ("check_passes_do_not_wait", with_torch("MaskingNet"), "pytorch, TRAIN: .*aten.nonzero"),
+    (
+        "check_passes_do_not_wait",
+        replace(TOY, metrics=replace(TOY.metrics, sums=sums_on_the_host)),
+        "jax, TRAIN: reads a value",
+    ),
     ("check_passes_do_not_wait", with_jax("ReadingNet"), "jax, TRAIN: reads a value"),
     (
         "check_evaluation_is_exact",

@@ -203,13 +203,10 @@ class Probe:
     def listen(self, submission: Submission) -> Submission:
         """The submission, whose batch size and sizes of state are noted as they come."""
 
-        @functools.wraps(submission.get_batch_size)
-        def get_batch_size(workload_name: str) -> int:
-            self.found.batch_size = size = submission.get_batch_size(workload_name)
-            return size
-
         @functools.wraps(submission.init_optimizer_state)
         def init_optimizer_state(*arguments: Any) -> Any:
+            if self.run is not None and self.run.batch_sizes is not None:
+                self.found.batch_size = self.run.batch_sizes[0]
             state = submission.init_optimizer_state(*arguments)
             self._enter("step")
             return state
@@ -223,7 +220,6 @@ class Probe:
 
         return replace(
             submission,
-            get_batch_size=get_batch_size,
             init_optimizer_state=init_optimizer_state,
             update_params=update_params,
         )

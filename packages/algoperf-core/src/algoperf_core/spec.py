@@ -198,6 +198,11 @@ class Workload(abc.ABC):
         """Global batch size of evaluations."""
 
     @property
+    def suggested_batch_size(self) -> int | None:
+        """Global batch size for submissions that know none for the workload; None leaves it to them."""
+        return None
+
+    @property
     def train_mean(self) -> Any:
         """Mean of the training inputs, where the workload normalises by it."""
         raise NotImplementedError

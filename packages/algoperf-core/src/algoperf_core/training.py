@@ -116,15 +116,13 @@ def batch_sizes(
 ) -> tuple[int, int]:
     """Global training and evaluation batch size, both divisible by the number of devices.
 
-    `get_batch_size` may raise `ValueError` for a variant's name; it is then asked for its base workload.
+    `get_batch_size` may raise `ValueError` for a variant's name; it is then asked for its base workload, and
+    where it does not know that either, the workload's own suggestion counts.
 
     Raises:
-        SubmissionError: A batch size does not divide by the number of devices.
+        SubmissionError: There is no batch size, or one does not divide by the number of devices.
     """
-    try:
-        train = submission.get_batch_size(workload.name)
-    except ValueError:
-        train = submission.get_batch_size(base_name)
+    train = _training_batch_size(workload, submission, base_name)
     evaluation = workload.eval_batch_size
     if submission.get_eval_batch_size is not None:
         evaluation = submission.get_eval_batch_size(workload.name)
@@ -135,6 +133,21 @@ def batch_sizes(
                 f"devices; the nearest that does is {max(round(size / devices), 1) * devices}"
             )
     return train, evaluation
+
+
+def _training_batch_size(workload: Workload, submission: Submission, base_name: str) -> int:
+    for name in (workload.name, base_name):
+        try:
+            return submission.get_batch_size(name)
+        except ValueError as error:
+            unknown = error
+    if workload.suggested_batch_size is None:
+        raise SubmissionError(
+            f"the submission has no batch size for workload {workload.name!r}, which suggests none itself: "
+            f"{unknown}; add one to the submission's get_batch_size or to the workload's definition "
+            "(suggested_batch_size)"
+        ) from unknown
+    return workload.suggested_batch_size
 
 
 class TrainingRun:

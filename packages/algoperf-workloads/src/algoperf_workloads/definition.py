@@ -111,6 +111,8 @@ class WorkloadDefinition:
         metrics: What evaluations report.
         eval_batch_size: Global batch size of evaluations.
         parameter_rules: Exceptions to the types that parameters have by their names.
+        suggested_batch_size: Global batch size for submissions that know none for the workload, such as
+            published ones; None makes them refuse it.
     """
 
     name: str
@@ -122,6 +124,7 @@ class WorkloadDefinition:
     loss: Implementation = SOFTMAX_CROSS_ENTROPY
     metrics: Metrics = CLASSIFICATION
     parameter_rules: tuple[ParameterRule, ...] = ()
+    suggested_batch_size: int | None = None
 
     def is_prepared(self, data_dir: Path) -> bool:
         """Whether the prepared data are in a folder; nothing is read or made."""

@@ -41,6 +41,8 @@ from algoperf_workloads.parity import load_flax_variables, torch_arrays
 from algoperf_workloads.store import Array
 
 TRAIN, EVAL = ForwardPassMode.TRAIN, ForwardPassMode.EVAL
+# Seeds over which initial values of a parameter are pooled.
+_DRAWS = 4
 TORCH_RNG = np.array([11, 7], np.int32)
 
 
@@ -273,6 +275,33 @@ def check_initialisation_is_deterministic(subject: Subject) -> None:
         assert not _identical(draw(3), draw(4)), f"{draw.__name__}: two keys, the same parameters"
 
 
+def check_initialisation_agrees(subject: Subject) -> None:
+    """Parameters start from one distribution in both frameworks: the same means and deviations."""
+    import jax
+
+    drawn: dict[str, tuple[list[Array], list[Array]]] = {}
+    for seed in range(_DRAWS):
+        params, _ = subject.jax.init_model_fn(jax.random.key(seed))
+        model, _ = subject.torch.init_model_fn(np.array([seed, 0], np.int32))
+        ours = torch_arrays(params, _names(subject))
+        for name, parameter in model.named_parameters():
+            pair = drawn.setdefault(name, ([], []))
+            pair[0].append(ours[name].ravel())
+            pair[1].append(to_numpy(parameter).ravel())
+    for name, pair in drawn.items():
+        first, second = (np.concatenate(values).astype(np.float64) for values in pair)
+        spread = max(first.std(), second.std())
+        # Five standard errors of a difference, for values that are about normal.
+        error = 5 / math.sqrt(len(first))
+        for what, ours, theirs, allowed in (
+            ("mean", first.mean(), second.mean(), math.sqrt(2) * error * spread),
+            ("standard deviation", first.std(), second.std(), error * spread),
+        ):
+            assert abs(ours - theirs) <= allowed + 1e-6, (
+                f"{name} starts with {what} {ours:.3g} in jax, {theirs:.3g} in pytorch"
+            )
+
+
 def check_training_batches(subject: Subject) -> None:
     """Batches have the declared arrays, are the same in both frameworks, and their position restores."""
     arrays, batch = named_arrays(subject.definition.dataset.arrays), named_arrays(subject.batch)
@@ -486,6 +515,7 @@ CHECKS: tuple[Check, ...] = (
     check_parameters,
     check_parameter_types_agree,
     check_initialisation_is_deterministic,
+    check_initialisation_agrees,
     check_training_batches,
     check_evaluation_batches,
     check_batches_of_workers_and_ranks,

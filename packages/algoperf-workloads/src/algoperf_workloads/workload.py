@@ -72,6 +72,11 @@ class DefinedWorkload(spec.Workload):
         """Global batch size of evaluations."""
         return self.definition.eval_batch_size
 
+    @property
+    def suggested_batch_size(self) -> int | None:
+        """Global batch size for submissions that know none for the workload."""
+        return self.definition.suggested_batch_size
+
     def is_output_params(self, param_key: spec.ParameterKey) -> bool:
         """Whether a top-level key of the parameters belongs to the output layer."""
         return self.definition.model.is_output_parameter(self.framework, param_key)

@@ -19,7 +19,7 @@ from algoperf_workloads import (
 )
 from algoperf_workloads.definition import CTC
 from algoperf_workloads.jax_layers import Dropout
-from algoperf_workloads.torch_layers import dropout
+from algoperf_workloads.torch_layers import dropout, linear
 
 FRAMES, BINS, LABELS, VOCABULARY = 8, 3, 3, 5
 
@@ -67,8 +67,8 @@ class FlaxEar(nn.Module):
 class TorchEar(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.hidden = torch.nn.Linear(BINS, 6)
-        self.head = torch.nn.Linear(6, VOCABULARY)
+        self.hidden = linear(BINS, 6)
+        self.head = linear(6, VOCABULARY)
 
     def forward(self, inputs, dropout_rate):
         features, padding = inputs

@@ -5,22 +5,38 @@ from typing import Any
 import torch
 from torch import nn
 
-from algoperf_workloads.torch_layers import BatchNorm, dropout
+from algoperf_workloads.torch_layers import BatchNorm, SameConv2d, dropout, linear
 
 
 class ToyNet(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2, width, 3, padding=1)
+        self.conv = SameConv2d(2, width, 3, bias=True)
         self.bn = BatchNorm(width)
-        self.hidden = nn.Linear(width, 7)
+        self.hidden = linear(width, 7)
         self.ln = nn.LayerNorm(7, eps=1e-6)
-        self.head = nn.Linear(7, 3)
+        self.head = linear(7, 3)
 
     def forward(self, inputs: Any, dropout_rate: Any) -> Any:
         hidden = torch.relu(self.bn(self.conv(inputs.permute(0, 3, 1, 2))))
         hidden = torch.relu(self.ln(self.hidden(hidden.mean((2, 3)))))
         return self.head(dropout(hidden, dropout_rate, self.training))
+
+
+class OrdinaryStartNet(ToyNet):
+    """Defect: a layer starts as PyTorch's do."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.hidden = nn.Linear(width, 7)
+
+
+class MaskingNet(ToyNet):
+    """Defect: the host has to know how many values are chosen."""
+
+    def forward(self, inputs: Any, dropout_rate: Any) -> Any:
+        logits = super().forward(inputs, dropout_rate)
+        return logits / logits.detach()[logits > 0].sum().clamp(1)
 
 
 class OrdinaryNormNet(ToyNet):

@@ -170,7 +170,7 @@ def run(spec: RunSpec, report_path: Path) -> None:
 
 def _no_batch_size(spec: RunSpec, submission: Submission, workload: Workload) -> str | None:
     """Why a submission is not written for a workload; None where it is."""
-    if spec.chosen:
+    if spec.chosen or workload.suggested_batch_size is not None:
         return None
     names = (workload.name, workload.goal.variant_of or workload.name)
     for name in names:
