@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from algoperf_core.optax_submission import from_optax
     from algoperf_core.torch_submission import from_torch
 
-__version__ = "0.3.1"
+__version__ = "0.4.0"
 __all__ = [
     "Submission",
     "decay_groups",
