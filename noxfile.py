@@ -79,7 +79,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, without any framework installed."""
-    session.install(*CONSTRAINTS, "mypy", "numpy", "rich", "types-psutil")
+    session.install(*CONSTRAINTS, "mypy", "numpy", "rich", "jaxtyping", "types-psutil")
     session.run("mypy", *(f"packages/{package}/src" for package in PACKAGES))
 
 

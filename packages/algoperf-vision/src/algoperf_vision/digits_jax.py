@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import flax.linen as nn
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 
 class DigitsNet(nn.Module):  # type: ignore[misc]
@@ -22,7 +26,9 @@ class DigitsNet(nn.Module):  # type: ignore[misc]
     num_classes: int
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any, train: bool) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"], train: bool
+    ) -> Float[Array, "batch classes"]:
         """Images `(batch, height, width, channels)` to logits `(batch, num_classes)`."""
         hidden = inputs
         for width, stride in zip(self.widths, self.strides, strict=True):

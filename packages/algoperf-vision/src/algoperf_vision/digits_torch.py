@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from algoperf_workloads.torch_layers import BatchNorm, lecun_normal_
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class ConvBlock(nn.Module):  # type: ignore[misc]
@@ -25,7 +29,9 @@ class ConvBlock(nn.Module):  # type: ignore[misc]
         self.bn = BatchNorm(width)
         lecun_normal_(self.conv.weight)
 
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, hidden: Float[torch.Tensor, "batch channels height width"]
+    ) -> Float[torch.Tensor, "batch width out_height out_width"]:
         """Maps `(batch, channels, height, width)` to `(batch, width, height / stride, width / stride)`."""
         return torch.relu(self.bn(self.conv(hidden)))
 
@@ -47,7 +53,9 @@ class DigitsNet(nn.Module):  # type: ignore[misc]
         lecun_normal_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch height width 1"]
+    ) -> Float[torch.Tensor, "batch classes"]:
         """Maps images `(batch, height, width, 1)` to logits `(batch, num_classes)`."""
         hidden = self.blocks(inputs.permute(0, 3, 1, 2))
         logits: torch.Tensor = self.fc(hidden.mean((2, 3)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Numbers = npt.NDArray[np.float32]
 
 
-def one_hot(labels: npt.NDArray[Any], num_classes: int) -> Float:
+def one_hot(
+    labels: Int[npt.NDArray[Any], " batch"], num_classes: int
+) -> Float[Numbers, "batch classes"]:
     """Integer labels `(batch,)` to `(batch, num_classes)`, float32."""
     targets = np.zeros((len(labels), num_classes), np.float32)
     targets[np.arange(len(labels)), labels] = 1
@@ -18,8 +23,11 @@ def one_hot(labels: npt.NDArray[Any], num_classes: int) -> Float:
 
 
 def mixup(
-    inputs: Float, targets: Float, alpha: float, generator: np.random.Generator
-) -> tuple[Float, Float]:
+    inputs: Float[Numbers, "batch ..."],
+    targets: Float[Numbers, "batch classes"],
+    alpha: float,
+    generator: np.random.Generator,
+) -> tuple[Float[Numbers, "batch ..."], Float[Numbers, "batch classes"]]:
     """Mixes every example with the one before it, `w x_i + (1 - w) x_{i-1}`, with one weight per batch.
 
     Args:
@@ -35,7 +43,7 @@ def mixup(
     return _mix(inputs, weight), _mix(targets, weight)
 
 
-def _mix(values: Float, weight: np.float32) -> Float:
+def _mix(values: Float[Numbers, "batch ..."], weight: np.float32) -> Float[Numbers, "batch ..."]:
     mixed = values * weight
     rest = np.float32(1) - weight
     # Row by row, so that what is added is still in the cache.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import flax.linen as nn
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 
 class MLP(nn.Module):  # type: ignore[misc]
@@ -21,7 +25,9 @@ class MLP(nn.Module):  # type: ignore[misc]
     num_classes: int
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any, train: bool) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch ..."], train: bool
+    ) -> Float[Array, "batch classes"]:
         """Inputs `(batch, ...)` of any shape to logits `(batch, num_classes)`."""
         del train
         flat = inputs.reshape(len(inputs), self.input_size)

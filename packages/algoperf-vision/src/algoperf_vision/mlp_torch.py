@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from algoperf_workloads.torch_layers import linear
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class MLP(nn.Module):  # type: ignore[misc]
@@ -28,7 +32,9 @@ class MLP(nn.Module):  # type: ignore[misc]
         }
         self.net = nn.Sequential(OrderedDict(layers))
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch ..."]
+    ) -> Float[torch.Tensor, "batch classes"]:
         """Maps inputs `(batch, ...)` of any shape to logits `(batch, num_classes)`."""
         logits: torch.Tensor = self.net(inputs.flatten(1))
         return logits

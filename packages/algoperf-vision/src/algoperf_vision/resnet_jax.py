@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 
 from algoperf_workloads.jax_layers import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 
 class _Block(nn.Module):  # type: ignore[misc]
@@ -42,7 +46,9 @@ class BottleneckResNetBlock(_Block):
     """Convolutions 1x1, 3x3 with the stride, and 1x1 to four times the width, added to the input."""
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch out_height out_width out_channels"]:
         """Maps `(batch, height, width, channels)` to `(..., height / stride, width / stride, 4 filters)`."""
         hidden = self.activation(self.norm()(self.conv(self.filters, (1, 1))(inputs)))
         hidden = self.conv(self.filters, (3, 3), strides=self.stride)(hidden)
@@ -56,7 +62,9 @@ class ResNetBlock(_Block):
     """Convolutions 3x3 with the stride and 3x3, added to the input."""
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch out_height out_width out_channels"]:
         """Maps `(batch, height, width, channels)` to `(..., height / stride, width / stride, filters)`."""
         hidden = self.conv(self.filters, (3, 3), strides=self.stride)(inputs)
         hidden = self.activation(self.norm()(hidden))
@@ -86,7 +94,9 @@ class ResNet(nn.Module):  # type: ignore[misc]
     bn_init_scale: float
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any, train: bool) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"], train: bool
+    ) -> Float[Array, "batch classes"]:
         """Images `(batch, height, width, channels)` to logits `(batch, num_classes)`."""
         conv = partial(nn.Conv, use_bias=False, padding="SAME")
         norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ from algoperf_workloads.torch_layers import (
     lecun_normal_,
     linear,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 
@@ -45,7 +49,9 @@ class BottleneckResNetBlock(nn.Module):  # type: ignore[misc]
         self.downsample = _downsample(channels, outputs, stride)
         nn.init.constant_(self.bn3.weight, bn_init_scale)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch channels height width"]
+    ) -> Float[torch.Tensor, "batch out_channels out_height out_width"]:
         """Maps `(batch, channels, height, width)` to `(batch, 4 filters, ...)`, divided by the stride."""
         hidden = self.activation(self.bn1(self.conv1(inputs)))
         hidden = self.activation(self.bn2(self.conv2(hidden)))
@@ -75,7 +81,9 @@ class ResNetBlock(nn.Module):  # type: ignore[misc]
         self.downsample = _downsample(channels, filters, stride)
         nn.init.constant_(self.bn2.weight, bn_init_scale)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch channels height width"]
+    ) -> Float[torch.Tensor, "batch out_channels out_height out_width"]:
         """Maps `(batch, channels, height, width)` to `(batch, filters, height / stride, width / stride)`."""
         hidden = self.activation(self.bn1(self.conv1(inputs)))
         return self.activation(self.bn2(self.conv2(hidden)) + self.downsample(inputs))
@@ -129,7 +137,9 @@ class ResNet(nn.Module):  # type: ignore[misc]
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = linear(channels, num_classes, lambda weight: nn.init.normal_(weight, std=0.01))
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch height width 3"]
+    ) -> Float[torch.Tensor, "batch classes"]:
         """Maps images `(batch, height, width, 3)` to logits `(batch, num_classes)`."""
         hidden = self.activation(self.bn1(self.conv1(inputs.permute(0, 3, 1, 2))))
         if not self.small_images:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from jax import lax
 
 from algoperf_vision.ssim import WINDOW, similarity
 
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
+
 
 def ssim(
-    logits: Any,
-    targets: Any,
-    mean: Any | None = None,
-    std: Any | None = None,
-    volume_max: Any | None = None,
-) -> Any:
+    logits: Float[Array, "batch height width"],
+    targets: Float[Array, "batch height width"],
+    mean: Float[Array, " batch"] | None = None,
+    std: Float[Array, " batch"] | None = None,
+    volume_max: Float[Array, " batch"] | None = None,
+) -> Float[Array, " batch"]:
     """Structural similarity (Wang et al. 2004) of reconstructions, as published for fastMRI.
 
     Windows are uniform, 7x7, wholly inside the image; variances are those of a sample. The data range is the
@@ -43,7 +47,9 @@ def ssim(
     return jnp.clip(similarity(moments, _per_image(data_range)).mean((1, 2)), -1, 1)
 
 
-def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) -> dict[str, Any]:
+def ssim_sums(
+    logits: Float[Array, "batch height width"], batch: Mapping[str, Any], loss: Mapping[str, Any]
+) -> dict[str, Any]:
     """Sums over a batch for the metrics of fastMRI.
 
     Args:
@@ -58,7 +64,9 @@ def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) ->
     return {"ssim": (ssim(logits, *facts) * batch["weights"]).sum(), "loss": loss["summed"]}
 
 
-def _box_means(images: Any) -> Any:
+def _box_means(
+    images: Float[Array, "... height width"],
+) -> Float[Array, "... inner_height inner_width"]:
     """Means over windows, `(..., height, width)` to `(..., height - 6, width - 6)`."""
     ones = (1,) * (images.ndim - 2)
     for window in ((WINDOW, 1), (1, WINDOW)):
@@ -68,5 +76,5 @@ def _box_means(images: Any) -> Any:
     return images / WINDOW**2
 
 
-def _per_image(values: Any) -> Any:
+def _per_image(values: Float[Array, " batch"]) -> Float[Array, "batch 1 1"]:
     return values[:, jnp.newaxis, jnp.newaxis]

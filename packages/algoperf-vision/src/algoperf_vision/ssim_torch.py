@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from algoperf_vision.ssim import WINDOW, similarity
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def ssim(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    mean: torch.Tensor | None = None,
-    std: torch.Tensor | None = None,
-    volume_max: torch.Tensor | None = None,
-) -> torch.Tensor:
+    logits: Float[torch.Tensor, "batch height width"],
+    targets: Float[torch.Tensor, "batch height width"],
+    mean: Float[torch.Tensor, " batch"] | None = None,
+    std: Float[torch.Tensor, " batch"] | None = None,
+    volume_max: Float[torch.Tensor, " batch"] | None = None,
+) -> Float[torch.Tensor, " batch"]:
     """Structural similarity (Wang et al. 2004) of reconstructions, as published for fastMRI.
 
     Windows are uniform, 7x7, wholly inside the image; variances are those of a sample. The data range is the
@@ -43,7 +46,11 @@ def ssim(
     return similar.mean((1, 2)).clamp(-1, 1)
 
 
-def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) -> dict[str, Any]:
+def ssim_sums(
+    logits: Float[torch.Tensor, "batch height width"],
+    batch: Mapping[str, Any],
+    loss: Mapping[str, Any],
+) -> dict[str, Any]:
     """Sums over a batch for the metrics of fastMRI.
 
     Args:
@@ -58,7 +65,9 @@ def ssim_sums(logits: Any, batch: Mapping[str, Any], loss: Mapping[str, Any]) ->
     return {"ssim": (ssim(logits, *facts) * batch["weights"]).sum(), "loss": loss["summed"]}
 
 
-def _box_means(images: torch.Tensor) -> torch.Tensor:
+def _box_means(
+    images: Float[torch.Tensor, "... height width"],
+) -> Float[torch.Tensor, "... inner_height inner_width"]:
     """Means over windows, `(..., height, width)` to `(..., height - 6, width - 6)`."""
     return _sums_of_seven(_sums_of_seven(images, -2), -1) / WINDOW**2
 
@@ -71,5 +80,5 @@ def _sums_of_seven(images: torch.Tensor, axis: int) -> torch.Tensor:
     return fours + twos.narrow(axis, 4, count) + images.narrow(axis, 6, count)
 
 
-def _per_image(values: torch.Tensor) -> torch.Tensor:
+def _per_image(values: Float[torch.Tensor, " batch"]) -> Float[torch.Tensor, "batch 1 1"]:
     return values[:, None, None]

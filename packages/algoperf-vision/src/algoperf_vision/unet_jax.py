@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from algoperf_workloads.jax_layers import Dropout, instance_norm
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 _leaky_relu = partial(nn.leaky_relu, negative_slope=0.2)
 
@@ -27,7 +31,9 @@ class ConvBlock(nn.Module):  # type: ignore[misc]
     use_layer_norm: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, images: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, images: Float[Array, "batch height width inputs"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch height width channels"]:
         """Maps `(batch, height, width, inputs)` to `(batch, height, width, channels)`."""
         activation = jnp.tanh if self.use_tanh else _leaky_relu
         for _ in range(2):
@@ -52,7 +58,9 @@ class TransposeConvBlock(nn.Module):  # type: ignore[misc]
     use_tanh: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, images: Any) -> Any:
+    def __call__(
+        self, images: Float[Array, "batch height width inputs"]
+    ) -> Float[Array, "batch out_height out_width channels"]:
         """Maps `(batch, height, width, inputs)` to `(batch, 2 height, 2 width, channels)`."""
         images = nn.ConvTranspose(self.channels, (2, 2), strides=(2, 2), use_bias=False)(images)
         return (jnp.tanh if self.use_tanh else _leaky_relu)(instance_norm(images))
@@ -74,7 +82,9 @@ class UNet(nn.Module):  # type: ignore[misc]
     use_layer_norm: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch height width"]:
         """Images `(batch, height, width)` to images of the same shape."""
 
         def block(level: int, images: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -17,6 +18,9 @@ from algoperf_workloads.torch_layers import (
     lecun_normal_,
 )
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 Activation = Callable[[torch.Tensor], torch.Tensor]
 _leaky_relu = partial(functional.leaky_relu, negative_slope=0.2)
 
@@ -24,7 +28,9 @@ _leaky_relu = partial(functional.leaky_relu, negative_slope=0.2)
 class InstanceNorm(nn.Module):  # type: ignore[misc]
     """Instance norm without parameters."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, images: Float[torch.Tensor, "batch channels height width"]
+    ) -> Float[torch.Tensor, "batch channels height width"]:
         """Normalises every channel of `(batch, channels, height, width)` over its positions."""
         return instance_norm(images)
 
@@ -47,7 +53,9 @@ class ConvBlock(nn.Module):  # type: ignore[misc]
         self.conv1, self.norm1 = SameConv2d(inputs, channels, 3), _norm(channels, use_layer_norm)
         self.conv2, self.norm2 = SameConv2d(channels, channels, 3), _norm(channels, use_layer_norm)
 
-    def forward(self, images: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, images: Float[torch.Tensor, "batch inputs height width"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch channels height width"]:
         """Maps `(batch, inputs, height, width)` to `(batch, channels, height, width)`."""
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
             images = self.activation(norm(conv(images)))
@@ -75,7 +83,9 @@ class TransposeConvBlock(nn.Module):  # type: ignore[misc]
         self.conv = nn.ConvTranspose2d(inputs, channels, 2, stride=2, bias=False)
         lecun_normal_(self.conv.weight, fan_in=4 * inputs)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, images: Float[torch.Tensor, "batch inputs height width"]
+    ) -> Float[torch.Tensor, "batch channels out_height out_width"]:
         """Maps `(batch, inputs, height, width)` to `(batch, channels, 2 height, 2 width)`."""
         return self.activation(instance_norm(self.conv(images)))
 
@@ -106,7 +116,9 @@ class UNet(nn.Module):  # type: ignore[misc]
         self.up_blocks = nn.ModuleList([block(below, width) for width, below in reversed(steps)])
         self.final_conv = SameConv2d(num_channels, 1, 1, bias=True)
 
-    def forward(self, inputs: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch height width"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch height width"]:
         """Maps images `(batch, height, width)` to images of the same shape."""
         images, skipped = inputs.unsqueeze(1), []
         for block in self.down_blocks:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
 from algoperf_workloads.jax_layers import Dropout
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 _XAVIER = nn.initializers.xavier_uniform()
 
@@ -44,7 +48,9 @@ class MlpBlock(nn.Module):  # type: ignore[misc]
     use_glu: bool = False
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, tokens: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         inits = {"kernel_init": _XAVIER, "bias_init": nn.initializers.normal(1e-6)}
         hidden = nn.gelu(nn.Dense(self.mlp_dim, **inits)(tokens), approximate=True)
@@ -70,7 +76,9 @@ class EncoderBlock(nn.Module):  # type: ignore[misc]
     use_post_layer_norm: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, tokens: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         norms = nn.LayerNorm(name="LayerNorm_0"), nn.LayerNorm(name="LayerNorm_2")
         attention = nn.MultiHeadDotProductAttention(
@@ -103,7 +111,9 @@ class Encoder(nn.Module):  # type: ignore[misc]
     use_post_layer_norm: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, tokens: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, tokens: Float[Array, "batch tokens width"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         for index in range(self.depth):
             tokens = EncoderBlock(
@@ -130,7 +140,7 @@ class MAPHead(nn.Module):  # type: ignore[misc]
     num_heads: int
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, tokens: Any) -> Any:
+    def __call__(self, tokens: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
         """Maps `(batch, tokens, width)` to `(batch, width)`."""
         batch, _, width = tokens.shape
         probe = self.param("probe", _XAVIER, (1, 1, width))
@@ -166,7 +176,9 @@ class ViT(nn.Module):  # type: ignore[misc]
     use_map: bool
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, inputs: Any, train: bool, dropout_rate: Any) -> Any:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"], train: bool, dropout_rate: Any
+    ) -> Float[Array, "batch classes"]:
         """Images `(batch, height, width, channels)` to logits `(batch, num_classes)`."""
         tokens = Dropout()(self._tokens(inputs), dropout_rate, train)
         tokens = Encoder(

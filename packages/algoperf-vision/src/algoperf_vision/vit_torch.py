@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,6 +16,9 @@ from algoperf_workloads.torch_layers import (
     lecun_normal_,
     linear,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 def position_embedding(height: int, width: int, channels: int, device: Any = None) -> torch.Tensor:
@@ -54,7 +57,9 @@ class MlpBlock(nn.Module):  # type: ignore[misc]
         self.glu_linear = linear(mlp_dim, mlp_dim, *inits) if use_glu else None
         self.linear2 = linear(mlp_dim, width, *inits)
 
-    def forward(self, tokens: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, tokens: Float[torch.Tensor, "batch tokens width"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         hidden = functional.gelu(self.linear1(tokens), approximate="tanh")
         if self.glu_linear is not None:
@@ -84,7 +89,9 @@ class EncoderBlock(nn.Module):  # type: ignore[misc]
         self.layer_norm2 = LayerNorm(width)
         self.mlp3 = MlpBlock(width, mlp_dim, use_glu)
 
-    def forward(self, tokens: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, tokens: Float[torch.Tensor, "batch tokens width"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         drop = partial(dropout, rate=dropout_rate, training=self.training)
         if self.use_post_layer_norm:
@@ -121,7 +128,9 @@ class Encoder(nn.Module):  # type: ignore[misc]
         self.net = nn.ModuleList([EncoderBlock(*sizes) for _ in range(depth)])
         self.encoder_norm = nn.Identity() if use_post_layer_norm else LayerNorm(width)
 
-    def forward(self, tokens: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, tokens: Float[torch.Tensor, "batch tokens width"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch tokens width"]:
         """Maps `(batch, tokens, width)` to the same shape."""
         for block in self.net:
             tokens = block(tokens, dropout_rate)
@@ -147,7 +156,9 @@ class MAPHead(nn.Module):  # type: ignore[misc]
         self.layer_norm = LayerNorm(width)
         self.mlp = MlpBlock(width, mlp_dim)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tokens: Float[torch.Tensor, "batch tokens width"]
+    ) -> Float[torch.Tensor, "batch width"]:
         """Maps `(batch, tokens, width)` to `(batch, width)`."""
         pooled = self.mha(self.probe.expand(len(tokens), -1, -1), tokens)
         output: torch.Tensor = pooled + self.mlp(self.layer_norm(pooled), dropout_rate=0.0)
@@ -190,7 +201,9 @@ class ViT(nn.Module):  # type: ignore[misc]
         self.pre_logits = linear(width, width)
         self.head = linear(width, num_classes, nn.init.zeros_)
 
-    def forward(self, inputs: torch.Tensor, dropout_rate: float) -> torch.Tensor:
+    def forward(
+        self, inputs: Float[torch.Tensor, "batch height width 3"], dropout_rate: float
+    ) -> Float[torch.Tensor, "batch classes"]:
         """Maps images `(batch, height, width, 3)` to logits `(batch, num_classes)`."""
         tokens = dropout(self._tokens(inputs), dropout_rate, self.training)
         tokens = self.encoder(tokens, dropout_rate)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float
 
 ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
     "relu": nn.relu,
@@ -30,7 +34,7 @@ class Dropout(nn.Module):  # type: ignore[misc]
     broadcast_dims: Sequence[int] = ()
 
     @nn.compact  # type: ignore[untyped-decorator]
-    def __call__(self, values: Any, rate: Any, train: bool) -> Any:
+    def __call__(self, values: Float[Array, ...], rate: Any, train: bool) -> Float[Array, ...]:
         """Zeroes values with probability `rate` and scales the others by `1 / (1 - rate)`.
 
         Draws from the random stream `dropout`; outside of training nothing is dropped or drawn.
@@ -45,7 +49,9 @@ class Dropout(nn.Module):  # type: ignore[misc]
         return jnp.where(mask, values / keep, 0.0)
 
 
-def instance_norm(values: Any, eps: float = 1e-5) -> Any:
+def instance_norm(
+    values: Float[Array, "batch height width channels"], eps: float = 1e-5
+) -> Float[Array, "batch height width channels"]:
     """Normalises every channel of every image `(batch, height, width, channels)` over its positions.
 
     No parameters, no running averages (Ulyanov et al. 2016); the variance is the biased one.

@@ -5,15 +5,25 @@ Each returns `summed`, `n_valid_examples`, the number that a mean divides by, an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float, Int, Num
+
+
+Losses = dict[str, Any]
+
 
 def softmax_cross_entropy(
-    labels: Any, logits: Any, mask: Any | None = None, label_smoothing: Any = 0.0
-) -> dict[str, Any]:
+    labels: Num[Array, "batch ..."],
+    logits: Float[Array, "batch ... classes"],
+    mask: Num[Array, "batch ..."] | None = None,
+    label_smoothing: Any = 0.0,
+) -> Losses:
     """Cross-entropy of softmax probabilities.
 
     With label smoothing `a` the target distribution is `(1 - a) q + a / classes`
@@ -40,8 +50,11 @@ def softmax_cross_entropy(
 
 
 def sigmoid_cross_entropy(
-    labels: Any, logits: Any, mask: Any | None = None, label_smoothing: Any = 0.0
-) -> dict[str, Any]:
+    labels: Num[Array, "batch ..."],
+    logits: Float[Array, "batch ..."],
+    mask: Num[Array, "batch ..."] | None = None,
+    label_smoothing: Any = 0.0,
+) -> Losses:
     """Cross-entropy of one sigmoid probability for each example, as the click workloads define it.
 
     Args:
@@ -60,8 +73,11 @@ def sigmoid_cross_entropy(
 
 
 def masked_sigmoid_cross_entropy(
-    labels: Any, logits: Any, mask: Any | None = None, label_smoothing: Any = 0.0
-) -> dict[str, Any]:
+    labels: Num[Array, "batch tasks"],
+    logits: Float[Array, "batch tasks"],
+    mask: Num[Array, "batch tasks"] | None = None,
+    label_smoothing: Any = 0.0,
+) -> Losses:
     """Cross-entropy of many sigmoid probabilities for each example, some of which have a label.
 
     With label smoothing `a` the target is `(1 - a) y + a / tasks`, as published.
@@ -84,8 +100,11 @@ def masked_sigmoid_cross_entropy(
 
 
 def mean_absolute_error(
-    labels: Any, logits: Any, mask: Any | None = None, label_smoothing: Any = 0.0
-) -> dict[str, Any]:
+    labels: Float[Array, "batch ..."],
+    logits: Float[Array, "batch ..."],
+    mask: Num[Array, " batch"] | None = None,
+    label_smoothing: Any = 0.0,
+) -> Losses:
     """Absolute difference of output and target, the mean over each example.
 
     Args:
@@ -102,8 +121,11 @@ def mean_absolute_error(
 
 
 def ctc_loss(
-    labels: Any, logits: Any, mask: Any | None = None, label_smoothing: Any = 0.0
-) -> dict[str, Any]:
+    labels: tuple[Int[Array, "batch labels"], Float[Array, "batch labels"]],
+    logits: tuple[Float[Array, "batch frames vocabulary"], Float[Array, "batch frames"]],
+    mask: Num[Array, " batch"] | None = None,
+    label_smoothing: Any = 0.0,
+) -> Losses:
     """Connectionist temporal classification (Graves et al. 2006): all alignments of labels and frames.
 
     Args:
@@ -132,7 +154,9 @@ def ctc_loss(
     }
 
 
-def masked_sum(per_example: Any, mask: Any | None) -> dict[str, Any]:
+def masked_sum(
+    per_example: Float[Array, "batch ..."], mask: Num[Array, "batch ..."] | None
+) -> Losses:
     """Sums losses `(batch, ...)`, leaving out those with mask 0, even where they are not finite."""
     if mask is None:
         mask = jnp.ones_like(per_example)
@@ -144,6 +168,6 @@ def masked_sum(per_example: Any, mask: Any | None) -> dict[str, Any]:
     }
 
 
-def _sigmoid_losses(labels: Any, logits: Any) -> Any:
+def _sigmoid_losses(labels: Num[Array, ...], logits: Float[Array, ...]) -> Float[Array, ...]:
     """Cross-entropy of each entry; unlike a maximum, softplus has the right gradient at 0."""
     return jax.nn.softplus(logits) - logits * labels

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
-def sigmoid_losses(logits: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+
+def sigmoid_losses(
+    logits: Float[NDArray[np.float64], ...], positive: Bool[NDArray[np.bool_], ...]
+) -> Float[NDArray[np.float64], ...]:
     """Cross-entropy of each entry, in nats.
 
     With `x` the logit and `y` the label,

@@ -5,12 +5,15 @@ Without a process group, or alone in it, nothing is exchanged.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
 from algoperf_workloads.columns import Array
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 def process_count() -> int:
@@ -47,8 +50,8 @@ sum_over_processes.register_autograd(_backward)
 
 
 def global_moments(
-    values: torch.Tensor, axes: tuple[int, ...], count: int, rank: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+    values: Float[torch.Tensor, "batch channels ..."], axes: tuple[int, ...], count: int, rank: int
+) -> tuple[Float[torch.Tensor, " channels"], Float[torch.Tensor, " channels"]]:
     """Mean and biased variance over the values of all processes, in one exchange.
 
     The moments of each process are combined as in Chan et al. 1979: no difference of large sums.
@@ -98,7 +101,9 @@ def sum_totals(totals: torch.Tensor, failed: bool = False) -> Array:
     return sums[:-1].reshape(totals.shape)
 
 
-def gather_rows(values: torch.Tensor) -> torch.Tensor:
+def gather_rows(
+    values: Shaped[torch.Tensor, "batch ..."],
+) -> Shaped[torch.Tensor, "global_batch ..."]:
     """The rows `(batch, ...)` of all processes, in order of rank; all have equally many."""
     if process_count() == 1:
         return values

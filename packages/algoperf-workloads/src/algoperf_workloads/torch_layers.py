@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from algoperf_workloads.torch_collectives import global_moments, process_count, process_rank
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 # Standard deviation of a standard normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
@@ -45,7 +48,9 @@ class BatchNorm(_BatchNorm):  # type: ignore[misc]
                 f"expected an input (batch, channels, ...), got shape {tuple(input.shape)}"
             )
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input: Float[torch.Tensor, "batch channels ..."]
+    ) -> Float[torch.Tensor, "batch channels ..."]:
         """Normalises `(batch, channels, ...)`; the shape stays."""
         self._check_input_dim(input)
         if not self.training:
@@ -91,12 +96,16 @@ def set_batch_norm_updates(model: torch.nn.Module, enabled: bool) -> None:
             module.update_running_average = enabled
 
 
-def dropout(values: torch.Tensor, rate: Any, training: bool) -> torch.Tensor:
+def dropout(
+    values: Float[torch.Tensor, ...], rate: Any, training: bool
+) -> Float[torch.Tensor, ...]:
     """Zeroes values with probability `rate`, a number, and scales the others by `1 / (1 - rate)`."""
     return functional.dropout(values, float(rate), training) if training else values
 
 
-def lecun_normal_(weight: torch.Tensor, fan_in: int | None = None) -> torch.Tensor:
+def lecun_normal_(
+    weight: Float[torch.Tensor, "outputs inputs ..."], fan_in: int | None = None
+) -> Float[torch.Tensor, "outputs inputs ..."]:
     """Fills a weight `(out, in, ...)` in place with a truncated normal of variance `1 / fan_in`.
 
     The distribution is cut off at two standard deviations before its variance is corrected
@@ -125,8 +134,8 @@ LayerNorm = partial(torch.nn.LayerNorm, eps=1e-6)
 
 
 def broadcast_dropout(
-    values: torch.Tensor, rate: Any, training: bool, dims: Sequence[int]
-) -> torch.Tensor:
+    values: Float[torch.Tensor, ...], rate: Any, training: bool, dims: Sequence[int]
+) -> Float[torch.Tensor, ...]:
     """Dropout that drops values together along some axes; dims `(2, 3)` drop whole channels of images."""
     if not training or rate == 0.0:
         return values
@@ -134,7 +143,9 @@ def broadcast_dropout(
     return values * functional.dropout(values.new_ones(shape), float(rate))
 
 
-def instance_norm(values: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
+def instance_norm(
+    values: Float[torch.Tensor, "batch channels height width"], eps: float = 1e-5
+) -> Float[torch.Tensor, "batch channels height width"]:
     """Normalises every channel of every image `(batch, channels, height, width)` over its positions.
 
     No parameters, no running averages (Ulyanov et al. 2016); the variance is the biased one. Unlike
@@ -187,7 +198,9 @@ class SameConv2d(torch.nn.Conv2d):  # type: ignore[misc]
         if bias:
             torch.nn.init.zeros_(self.bias)
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input: Float[torch.Tensor, "batch inputs height width"]
+    ) -> Float[torch.Tensor, "batch outputs out_height out_width"]:
         """Maps `(batch, inputs, height, width)` to `(batch, outputs, height / stride, width / stride)`."""
         (window, _), (stride, _) = self.kernel_size, self.stride
         rows, columns = (same_padding(size, window, stride) for size in input.shape[2:])
@@ -215,8 +228,11 @@ class MultiHeadAttention(torch.nn.Module):  # type: ignore[misc]
             self.add_module(name, linear(width, width, torch.nn.init.xavier_uniform_))
 
     def forward(
-        self, queries: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None
-    ) -> torch.Tensor:
+        self,
+        queries: Float[torch.Tensor, "batch queries width"],
+        context: Float[torch.Tensor, "batch keys width"],
+        mask: Bool[torch.Tensor, ...] | None = None,
+    ) -> Float[torch.Tensor, "batch queries width"]:
         """Looks up, for every query, a mixture of the values of the context.
 
         Args:

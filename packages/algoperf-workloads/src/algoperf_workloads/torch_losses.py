@@ -6,18 +6,21 @@ device.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num
 
 Losses = dict[str, torch.Tensor]
 
 
 def softmax_cross_entropy(
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    mask: torch.Tensor | None = None,
+    labels: Num[torch.Tensor, "batch ..."],
+    logits: Float[torch.Tensor, "batch ... classes"],
+    mask: Num[torch.Tensor, "batch ..."] | None = None,
     label_smoothing: Any = 0.0,
 ) -> Losses:
     """Cross-entropy of softmax probabilities.
@@ -45,9 +48,9 @@ def softmax_cross_entropy(
 
 
 def sigmoid_cross_entropy(
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    mask: torch.Tensor | None = None,
+    labels: Num[torch.Tensor, "batch ..."],
+    logits: Float[torch.Tensor, "batch ..."],
+    mask: Num[torch.Tensor, "batch ..."] | None = None,
     label_smoothing: Any = 0.0,
 ) -> Losses:
     """Cross-entropy of one sigmoid probability for each example, as the click workloads define it.
@@ -68,9 +71,9 @@ def sigmoid_cross_entropy(
 
 
 def masked_sigmoid_cross_entropy(
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    mask: torch.Tensor | None = None,
+    labels: Num[torch.Tensor, "batch tasks"],
+    logits: Float[torch.Tensor, "batch tasks"],
+    mask: Num[torch.Tensor, "batch tasks"] | None = None,
     label_smoothing: Any = 0.0,
 ) -> Losses:
     """Cross-entropy of many sigmoid probabilities for each example, some of which have a label.
@@ -97,9 +100,9 @@ def masked_sigmoid_cross_entropy(
 
 
 def mean_absolute_error(
-    labels: torch.Tensor,
-    logits: torch.Tensor,
-    mask: torch.Tensor | None = None,
+    labels: Float[torch.Tensor, "batch ..."],
+    logits: Float[torch.Tensor, "batch ..."],
+    mask: Num[torch.Tensor, " batch"] | None = None,
     label_smoothing: Any = 0.0,
 ) -> Losses:
     """Absolute difference of output and target, the mean over each example.
@@ -118,9 +121,11 @@ def mean_absolute_error(
 
 
 def ctc_loss(
-    labels: tuple[torch.Tensor, torch.Tensor],
-    logits: tuple[torch.Tensor, torch.Tensor],
-    mask: torch.Tensor | None = None,
+    labels: tuple[Int[torch.Tensor, "batch labels"], Float[torch.Tensor, "batch labels"]],
+    logits: tuple[
+        Float[torch.Tensor, "batch frames vocabulary"], Float[torch.Tensor, "batch frames"]
+    ],
+    mask: Num[torch.Tensor, " batch"] | None = None,
     label_smoothing: Any = 0.0,
 ) -> Losses:
     """Connectionist temporal classification (Graves et al. 2006): all alignments of labels and frames.
@@ -156,7 +161,9 @@ def ctc_loss(
     }
 
 
-def masked_sum(per_example: torch.Tensor, mask: torch.Tensor | None) -> Losses:
+def masked_sum(
+    per_example: Float[torch.Tensor, "batch ..."], mask: Num[torch.Tensor, "batch ..."] | None
+) -> Losses:
     """Sums losses `(batch, ...)`, leaving out those with mask 0, even where they are not finite."""
     if mask is None:
         mask = torch.ones_like(per_example)
@@ -168,7 +175,9 @@ def masked_sum(per_example: torch.Tensor, mask: torch.Tensor | None) -> Losses:
     }
 
 
-def _sigmoid_losses(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+def _sigmoid_losses(
+    labels: Num[torch.Tensor, ...], logits: Float[torch.Tensor, ...]
+) -> Float[torch.Tensor, ...]:
     """Cross-entropy of each entry."""
     return functional.binary_cross_entropy_with_logits(
         logits, labels.to(logits.dtype), reduction="none"
