@@ -172,7 +172,8 @@ def check_passes_do_not_wait(subject: Subject) -> None:
     model = subject.torch_model()
     weights = np.ones(subject.batch_size, np.float32)
     jax_batch = {"weights": weights, **subject.jax_batch}
-    torch_batch = {"weights": torch.from_numpy(weights), **subject.torch_batch}
+    placed = torch.from_numpy(weights).to(subject.torch.device)
+    torch_batch = {"weights": placed, **subject.torch_batch}
     for mode, update in ((TRAIN, True), (EVAL, False)):
 
         def jax_loss(params: Any, batch: Any, mode: Any = mode, update: bool = update) -> Any:
