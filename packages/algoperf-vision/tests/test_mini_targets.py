@@ -11,8 +11,6 @@ from algoperf_scoring import available_benchmarks, load_benchmark
 RESULTS = Path(__file__).parents[1] / "procedures" / "mini_targets"
 MINI = load_benchmark("algoperf-mini")
 NAMES = ("imagenet_resnet_mini", "imagenet_vit_mini", "fastmri_mini")
-# Those whose best points were also repeated with the whole step hint.
-CHECKED = ("imagenet_resnet_mini", "imagenet_vit_mini")
 ALGORITHMS = ("adamw", "nadamw", "nesterov")
 EVERY_NAME = pytest.mark.parametrize("name", NAMES)
 
@@ -34,11 +32,11 @@ def test_digits_is_the_same_in_both_benchmarks():
 @EVERY_NAME
 def test_all_planned_runs_are_recorded_and_no_others(name):
     goal, curves = MINI.workload(name), curves_of(name)
-    procedure = Procedure(algorithms=ALGORITHMS, step_hint=goal.step_hint, check=name in CHECKED)
+    procedure = Procedure(algorithms=ALGORITHMS, step_hint=goal.step_hint)
     chosen = best_points(curves.values(), goal)
     planned = [run.name for run in planned_runs(procedure, chosen)]
     assert sorted(planned) == sorted(curves)
-    assert len(planned) == 3 * (8 + 5 + 5 * (name in CHECKED))
+    assert len(planned) == 3 * (8 + 5 + 5)
 
 
 @EVERY_NAME
@@ -68,7 +66,7 @@ def test_the_best_algorithm_reaches_the_target_late_in_training(name):
     assert min(shares) > 0.5
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@EVERY_NAME
 def test_the_best_algorithm_reaches_the_target_with_the_whole_step_hint(name):
     goal, curves = MINI.workload(name), curves_of(name)
     algorithm = found_targets(curves.values(), goal).algorithm
