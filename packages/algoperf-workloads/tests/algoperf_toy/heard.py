@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from algoperf_core.spec import LossType
+from algoperf_toy.definition import DATASET, SIZES
 from algoperf_toy.definition import GOAL as TOY_GOAL
-from algoperf_toy.definition import SIZES
 from algoperf_workloads import (
     MEAN_LOSS,
     ArraySpec,
-    DatasetDefinition,
     Implementation,
     ModelDefinition,
     WorkloadDefinition,
@@ -81,12 +80,9 @@ HEARD = WorkloadDefinition(
     name="heard",
     summary="labels of noise of different lengths",
     loss_type=LossType.CTC_LOSS,
-    dataset=DatasetDefinition(
+    dataset=replace(
+        DATASET,
         name="heard",
-        num_train_examples=SIZES["train"],
-        num_eval_train_examples=20,
-        num_validation_examples=SIZES["validation"],
-        num_test_examples=SIZES["test"],
         make=make,
         preprocess=preprocess,
         train=louder,
